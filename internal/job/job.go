@@ -1,0 +1,168 @@
+package job
+
+import "time"
+
+// Type says how the allocations of a job are placed and when they are done.
+type Type string
+
+// The job types of the language. A system job is a service of count 1 on a
+// single host.
+const (
+	TypeService Type = "service"
+	TypeSystem  Type = "system"
+)
+
+// Defaults of the language (Nomad's jobspec, but for the log driver).
+const (
+	DefaultCPU             = 100              // MHz
+	DefaultMemoryMB        = 300              // MB, 1024 * 1024 bytes each
+	DefaultKillTimeout     = 5 * time.Second  // between the stop signal and SIGKILL
+	DefaultMaxParallel     = 1                // allocations replaced at a time
+	DefaultMinHealthyTime  = 10 * time.Second // running for so long is healthy
+	DefaultNetworkMode     = "bridge"         // config.network_mode
+	DriverDocker           = "docker"         // the only task driver
+	GroupNetworkModeBridge = "bridge"         // network.mode of a group
+)
+
+// Job is one job block of a manifest, or the job that a bare group or task
+// block stands for.
+type Job struct {
+	Name        string            `json:"name"`
+	Type        Type              `json:"type"`
+	Datacenters []string          `json:"datacenters,omitempty"`
+	Meta        map[string]string `json:"meta,omitempty"`
+	Groups      []Group           `json:"groups"`
+}
+
+// Group is a set of tasks that are placed together, Count times.
+type Group struct {
+	Name   string            `json:"name"`
+	Count  int               `json:"count"`
+	Meta   map[string]string `json:"meta,omitempty"`
+	Update Update            `json:"update"`
+	Ports  []Port            `json:"ports,omitempty"` // of the group's network block
+	Tasks  []Task            `json:"tasks"`
+}
+
+// Update says how allocations are replaced when the group's SpecHash changes.
+type Update struct {
+	MaxParallel    int      `json:"max_parallel"`
+	MinHealthyTime Duration `json:"min_healthy_time"`
+}
+
+// Task is one container of an allocation.
+type Task struct {
+	Name        string            `json:"name"`
+	Driver      string            `json:"driver"`
+	User        string            `json:"user,omitempty"`
+	Config      Config            `json:"config"`
+	Env         map[string]string `json:"env,omitempty"`
+	Meta        map[string]string `json:"meta,omitempty"`
+	Resources   Resources         `json:"resources"`
+	KillTimeout Duration          `json:"kill_timeout"`
+	KillSignal  string            `json:"kill_signal,omitempty"`
+}
+
+// Resources is what a task may use of the host.
+type Resources struct {
+	CPU      int    `json:"cpu"`    // MHz; Docker's CPU shares
+	MemoryMB int    `json:"memory"` // MB; memory and memory + swap alike
+	Ports    []Port `json:"ports,omitempty"`
+}
+
+// Port is a labelled port that an allocation asks for on the host.
+type Port struct {
+	Label  string `json:"label"`
+	Static int    `json:"static,omitempty"`  // host port; 0 asks for a dynamic one
+	To     int    `json:"to,omitempty"`      // container port; 0 is the host port's number
+	HostIP string `json:"host_ip,omitempty"` // address to bind; empty is the node's
+}
+
+// Config is the Docker driver's part of a task. Strings may hold runtime
+// names such as ${NOMAD_PORT_http}, which are resolved when a container is
+// made.
+type Config struct {
+	Image       string            `json:"image"`
+	Load        string            `json:"load,omitempty"`
+	ForcePull   bool              `json:"force_pull,omitempty"`
+	Command     string            `json:"command,omitempty"`
+	Args        []string          `json:"args,omitempty"`
+	Entrypoint  []string          `json:"entrypoint,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	PortMap     map[string]int    `json:"port_map,omitempty"`
+	Ports       []string          `json:"ports,omitempty"`
+	NetworkMode string            `json:"network_mode,omitempty"`
+	Volumes     []string          `json:"volumes,omitempty"`
+	WorkDir     string            `json:"work_dir,omitempty"`
+	Hostname    string            `json:"hostname,omitempty"`
+	TTY         bool              `json:"tty,omitempty"`
+	Logging     *Logging          `json:"logging,omitempty"`
+}
+
+// Logging chooses Docker's log driver for a container. A nil *Logging is the
+// agent's default.
+type Logging struct {
+	Type   string            `json:"type,omitempty"`
+	Config map[string]string `json:"config,omitempty"`
+}
+
+// Group returns the group called name, or nil.
+func (j *Job) Group(name string) *Group {
+	for i := range j.Groups {
+		if j.Groups[i].Name == name {
+			return &j.Groups[i]
+		}
+	}
+	return nil
+}
+
+// Task returns the task called name, or nil.
+func (g *Group) Task(name string) *Task {
+	for i := range g.Tasks {
+		if g.Tasks[i].Name == name {
+			return &g.Tasks[i]
+		}
+	}
+	return nil
+}
+
+// WantedCount is the number of allocations that the group asks for in a job
+// of type t.
+func (g *Group) WantedCount(t Type) int {
+	if t == TypeSystem {
+		return 1
+	}
+	return g.Count
+}
+
+// PortRequest is a Port with the task that asked for it; Task is empty for a
+// port of the group's network block.
+type PortRequest struct {
+	Port
+	Task string
+}
+
+// PortRequests lists every port that one allocation of the group needs, in
+// the order of the manifest, with To resolved through the port_map of the task
+// (for a group port: of the first task that maps it or names it in ports).
+func (g *Group) PortRequests() []PortRequest {
+	var out []PortRequest
+	for _, p := range g.Ports {
+		for i := range g.Tasks {
+			if to, ok := g.Tasks[i].Config.PortMap[p.Label]; ok && p.To == 0 {
+				p.To = to
+			}
+		}
+		out = append(out, PortRequest{Port: p})
+	}
+	for i := range g.Tasks {
+		t := &g.Tasks[i]
+		for _, p := range t.Resources.Ports {
+			if to, ok := t.Config.PortMap[p.Label]; ok {
+				p.To = to
+			}
+			out = append(out, PortRequest{Port: p, Task: t.Name})
+		}
+	}
+	return out
+}

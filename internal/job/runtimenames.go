@@ -1,0 +1,76 @@
+package job
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// runtimeNames are the names that ${...} can hold without any part of their
+// own choosing.
+var runtimeNames = []string{
+	"NOMAD_ALLOC_DIR", "NOMAD_TASK_DIR", "NOMAD_SECRETS_DIR",
+	"NOMAD_ALLOC_ID", "NOMAD_SHORT_ALLOC_ID", "NOMAD_ALLOC_NAME", "NOMAD_ALLOC_INDEX",
+	"NOMAD_TASK_NAME", "NOMAD_GROUP_NAME", "NOMAD_JOB_NAME", "NOMAD_JOB_ID",
+	"NOMAD_DC", "NOMAD_REGION", "NOMAD_CPU_LIMIT", "NOMAD_MEMORY_LIMIT",
+	"node.unique.id", "node.unique.name", "node.datacenter", "node.region", "node.class",
+	"nomad.datacenter",
+}
+
+// runtimePrefixes begin the names that end in a port's label, a task and a
+// label, or the key of a meta value.
+var runtimePrefixes = []string{
+	"NOMAD_META_", "NOMAD_IP_", "NOMAD_PORT_", "NOMAD_HOST_PORT_", "NOMAD_ADDR_", "meta.",
+}
+
+// driverAttributes are the attributes that may be named without "attr.".
+var driverAttributes = []string{"driver.docker", "driver.docker.version", "driver.docker.bridge_ip"}
+
+// hostAttributes are the attributes of a host that need their "attr.".
+var hostAttributes = []string{
+	"cpu.arch", "cpu.numcores", "memory.totalbytes", "kernel.name", "kernel.version",
+	"os.name", "os.version", "unique.hostname", "unique.network.ip-address",
+}
+
+// KnownRuntimeName reports whether ${name} can be a runtime name in a task
+// whose environment is env, as far as a manifest alone can tell: a meta key
+// may come from the agent's config, so any is known. An environment variable
+// is known by its key and as env["KEY"].
+func KnownRuntimeName(name string, env map[string]string) bool {
+	if key, ok := strings.CutPrefix(name, `env["`); ok {
+		key, ok = strings.CutSuffix(key, `"]`)
+		return ok && (knownEnv(key) || hasKey(env, key))
+	}
+	if attr, ok := strings.CutPrefix(name, "attr."); ok {
+		return slices.Contains(hostAttributes, attr) || slices.Contains(driverAttributes, attr)
+	}
+	return slices.Contains(runtimeNames, name) || slices.Contains(driverAttributes, name) ||
+		hasRuntimePrefix(name) || hasKey(env, name)
+}
+
+// knownEnv reports whether key is set in every container by us.
+func knownEnv(key string) bool {
+	return strings.HasPrefix(key, "NOMAD_") && (slices.Contains(runtimeNames, key) || hasRuntimePrefix(key))
+}
+
+func hasRuntimePrefix(name string) bool {
+	return slices.ContainsFunc(runtimePrefixes, func(p string) bool {
+		return len(name) > len(p) && strings.HasPrefix(name, p)
+	})
+}
+
+func hasKey(env map[string]string, key string) bool {
+	_, ok := env[key]
+	return ok
+}
+
+// RuntimeNames lists the names that KnownRuntimeName knows by heart and the
+// keys of env, sorted, for "did you mean".
+func RuntimeNames(env map[string]string) []string {
+	names := slices.Concat(runtimeNames, driverAttributes, slices.Collect(maps.Keys(env)))
+	for _, attr := range hostAttributes {
+		names = append(names, "attr."+attr)
+	}
+	slices.Sort(names)
+	return names
+}
