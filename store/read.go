@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// readWait is how long Read waits for the lock of the file: a person waits.
+const readWait = 2 * time.Second
+
+// Read returns a copy in memory of the state in dir, and the time at which
+// the file was last written, for when no agent answers. It makes and changes
+// nothing and needs only the right to read; puts into the copy go nowhere.
+//
+// The error is fs.ErrNotExist if there is no state, ErrCorrupt, ErrNewerSchema
+// or ErrBusy, or one of the file system.
+func Read(dir string) (*Store, time.Time, error) {
+	dir, err := resolve(dir)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	s, err := readState(dir)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if id := readNodeID(dir); id != "" {
+		s.nodeID = id
+	}
+	return s, s.health.last, nil
+}
+
+func readState(dir string) (*Store, error) {
+	file := &dbFile{path: filepath.Join(dir, fileName), open: os.OpenFile}
+	deadline := time.Now().Add(readWait)
+	for {
+		s := newStore(dir, Options{}, file)
+		s.readOnly, s.closed = true, true
+		err := s.load(context.Background())
+		switch {
+		case err == nil:
+			return s, nil
+		case errors.Is(err, ErrBusy) && time.Now().Before(deadline), errors.Is(err, errFault):
+		default:
+			return nil, err
+		}
+	}
+}
