@@ -1,0 +1,6 @@
+task "t" {
+  config {
+    image = "redis"
+    image = "nginx"
+  }
+}

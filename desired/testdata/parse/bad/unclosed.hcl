@@ -1,0 +1,7 @@
+job "web" {
+  task "t" {
+    config {
+      image = "redis
+    }
+  }
+}

@@ -1,0 +1,161 @@
+package desired
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"reconciler/internal/hclx"
+	"reconciler/internal/job"
+)
+
+// checkJob checks what the parts of a job say together.
+func (l *loader) checkJob(d *jobDraft) {
+	groups := map[string]hcl.Range{}
+	var statics []staticPort
+	for i := range d.groups {
+		g := &d.groups[i]
+		if first, ok := groups[g.Name]; ok {
+			l.errorf(g.at, "Duplicate group", "group %q is already defined at %s. Rename one of the two.", g.Name, first)
+		} else {
+			groups[g.Name] = g.at
+		}
+		l.checkGroup(g)
+		statics = append(statics, l.staticPorts(d.Type, g)...)
+	}
+	l.checkStatics(statics)
+}
+
+func (l *loader) checkGroup(g *groupDraft) {
+	tasks := map[string]hcl.Range{}
+	labels := map[string]hcl.Range{}
+	l.checkLabels(g.ports, labels)
+	for i := range g.tasks {
+		t := &g.tasks[i]
+		if first, ok := tasks[t.Name]; ok {
+			l.errorf(t.at, "Duplicate task", "task %q is already defined at %s. Rename one of the two.", t.Name, first)
+		} else {
+			tasks[t.Name] = t.at
+		}
+		l.checkLabels(t.ports, labels)
+	}
+	publisher := map[string]string{}
+	for i := range g.tasks {
+		l.checkPublished(g, &g.tasks[i], publisher)
+	}
+}
+
+// checkLabels notes the labels of ports and reports those that the group has
+// already: environment variables are named after them.
+func (l *loader) checkLabels(ports []portDraft, labels map[string]hcl.Range) {
+	for _, p := range ports {
+		if first, ok := labels[p.Label]; ok {
+			l.errorf(p.at, "Duplicate port label", "port %q is already defined in this group at %s. Rename one of the two.", p.Label, first)
+			continue
+		}
+		labels[p.Label] = p.at
+	}
+}
+
+// checkPublished checks the labels in port_map and ports of a task. publisher
+// holds the group's ports that a task before it publishes.
+func (l *loader) checkPublished(g *groupDraft, t *taskDraft, publisher map[string]string) {
+	known := map[string]bool{} // label -> it is the group's
+	for _, p := range t.ports {
+		known[p.Label] = false
+	}
+	for _, p := range g.ports {
+		known[p.Label] = true
+	}
+	use := func(label string, at hcl.Range) {
+		ofGroup, ok := known[label]
+		if !ok {
+			l.unknownPort(label, at, known)
+			return
+		}
+		if first, ok := publisher[label]; ofGroup && ok && first != t.Name && publishes(t) {
+			l.errorf(at, "Port published twice", "port %q of the group is already published by task %q. Give this task a port of its own.", label, first)
+		} else if ofGroup && publishes(t) {
+			publisher[label] = t.Name
+		}
+	}
+	for _, p := range t.portMapAt {
+		use(p.key, p.at)
+	}
+	for _, p := range t.portsAt {
+		use(p.text, p.at)
+	}
+}
+
+func (l *loader) unknownPort(label string, at hcl.Range, known map[string]bool) {
+	names := slices.Sorted(maps.Keys(known))
+	advice := "Neither the task nor its group has a port. Add a network block with port \"" + label + "\" { }."
+	if near := hclx.Suggest(label, names); near != "" {
+		advice = "Did you mean \"" + near + "\"?"
+	} else if len(names) > 0 {
+		advice = "The ports are: " + listOf(names) + "."
+	}
+	l.errorf(at, "Unknown port", "there is no port %q. %s", label, advice)
+}
+
+// publishes reports whether Docker publishes ports for the task: not in the
+// network of the host or of another container.
+func publishes(t *taskDraft) bool {
+	mode := t.Config.NetworkMode
+	return mode != "host" && mode != "none" && !strings.HasPrefix(mode, containerMode)
+}
+
+// staticPort is a port that was asked for by number.
+type staticPort struct {
+	portDraft
+	group string
+}
+
+// staticPorts lists the static ports of a group, and reports them if the
+// group asks for more than one of each.
+func (l *loader) staticPorts(t job.Type, g *groupDraft) []staticPort {
+	var out []staticPort
+	all := g.ports
+	for _, t := range g.tasks {
+		all = slices.Concat(all, t.ports)
+	}
+	for _, p := range all {
+		if p.Static == 0 {
+			continue
+		}
+		out = append(out, staticPort{p, g.Name})
+		if n := g.WantedCount(t); n > 1 {
+			l.errorf(p.staticAt, "Static port with a count", "port %d is one port on this host, and group %q asks for it %d times. Remove \"static\", or set count = 1.", p.Static, g.Name, n)
+		}
+	}
+	return out
+}
+
+// checkStatics reports static ports that two parts of one job ask for.
+func (l *loader) checkStatics(statics []staticPort) {
+	for i, p := range statics {
+		for _, q := range statics[:i] {
+			if p.Static == q.Static && sameAddress(p.HostIP, q.HostIP) {
+				l.errorf(p.staticAt, "Duplicate static port", "port %d is already asked for at %s. Choose another, or remove \"static\".", p.Static, q.staticAt)
+				break
+			}
+		}
+	}
+}
+
+// sameAddress reports whether a port on a and one on b get into each other's
+// way for sure. An empty address is the node's, which is not known here.
+func sameAddress(a, b string) bool {
+	if a == b {
+		return true
+	}
+	return anyAddress(a) || anyAddress(b)
+}
+
+func anyAddress(ip string) bool {
+	addr, err := netip.ParseAddr(ip)
+	return err == nil && addr.IsUnspecified()
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package hclx_test
+
+const slowdown = 1
