@@ -1,0 +1,48 @@
+package host
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"reconciler/internal/job"
+)
+
+func TestProbeLooksPastThoseThatLeave(t *testing.T) {
+	busy := map[int]bool{}
+	p := NewPorts(PortOptions{}, nil)
+	p.probe = func(_ netip.Addr, port int) error {
+		if busy[port] {
+			return syscall.EADDRINUSE
+		}
+		return nil
+	}
+	want := []job.PortRequest{{Port: job.Port{Label: "http", Static: 8080}}}
+	check := func(name, wantReason string, except ...string) {
+		t.Helper()
+		err := p.Probe("new", want, except)
+		reason := ""
+		if err != nil {
+			_, reason = job.KindOf(err)
+		}
+		if reason != wantReason {
+			t.Errorf("%s: %v, want reason %q", name, err, wantReason)
+		}
+	}
+	check("free", "")
+	busy[8080] = true
+	check("a process outside has it", ReasonBusy)
+	p.Restore("old", []job.AllocPort{{Label: "http", HostIP: "127.0.0.1", Host: 8080, To: 80, Static: true}})
+	check("the predecessor has it and stays", ReasonBusy)
+	check("the predecessor has it and leaves", "", "old")
+	p.Restore("other", []job.AllocPort{{Label: "x", HostIP: "0.0.0.0", Host: 8080, To: 80, Static: true}})
+	check("another one has it too", ReasonBusy, "old")
+	var held *BusyError
+	if err := p.Probe("new", want, []string{"old"}); !errors.As(err, &held) || held.Alloc != "other" {
+		t.Errorf("held by %+v, want other", held)
+	}
+	if got, err := p.Reserve("third", []job.PortRequest{{Port: job.Port{Label: "y", Static: 9090}}}); err != nil || got[0].Host != 9090 {
+		t.Errorf("a probe left something behind: %v, %v", got, err)
+	}
+}
