@@ -1,0 +1,197 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+
+	"reconciler/internal/imageref"
+	"reconciler/internal/job"
+)
+
+// Bring makes the image of a task be there and returns its id. It blocks while
+// the image is pulled or loaded, and shares that with everybody who asks for
+// the same reference; cancel ctx to wait no more. Asked again when the image is
+// there (and req.Ask is not set) it makes no write call.
+func (e *Engine) Bring(ctx context.Context, req job.ImageRequest) (job.ImageResult, error) {
+	release, err := e.leases.holdRefs(ctx, req.Ref)
+	if err != nil {
+		return job.ImageResult{}, classify(ctx, "image "+imageref.Familiar(req.Ref), err)
+	}
+	defer release()
+	if req.Load != "" {
+		return e.bringArchive(ctx, req)
+	}
+	local, err := e.localImage(ctx, req.Ref)
+	if err != nil {
+		return job.ImageResult{}, err
+	}
+	if local.id != "" && !req.Ask {
+		return e.present(req.Ref, local), nil
+	}
+	got, err := e.pulls.join(ctx, req.Ref, SourcePull, func(ctx context.Context, m *meter) (outcome, error) {
+		return e.pull(ctx, req.Ref, m)
+	})
+	if err == nil {
+		return job.ImageResult{ID: got.id, Ours: got.ours}, nil
+	}
+	err = classify(ctx, "pull of "+imageref.Familiar(req.Ref), err)
+	if local.id == "" || req.Force || !replaceable(err) {
+		return job.ImageResult{}, err
+	}
+	out := e.present(req.Ref, local)
+	out.Warning = fmt.Sprintf("the local copy of %s is used: %v", imageref.Familiar(req.Ref), err)
+	return out, nil
+}
+
+// replaceable reports whether a local copy may stand in for a pull that ended
+// with err: not if the registry said no, nor if the engine is away.
+func replaceable(err error) bool {
+	kind, reason := job.KindOf(err)
+	return kind == job.Retried && reason != ReasonImageNotFound && reason != ReasonPullDenied &&
+		reason != ReasonStateNotWritten
+}
+
+// present is the result for an image that is there. An intent that a crash
+// left open is ended: what the reference means now came by us.
+func (e *Engine) present(ref string, local localImage) job.ImageResult {
+	if e.prov.Intended(ref) {
+		e.prov.Done(ref, local.id, true, local.size)
+	}
+	return job.ImageResult{ID: local.id, Ours: e.prov.Known(local.id)}
+}
+
+// localImage is what a reference means on the engine; the id is empty if it
+// means nothing.
+type localImage struct {
+	id   string
+	size int64
+	refs []string // tags and digests of the image, in the engine's form
+	tags []string // tags alone
+}
+
+// localImage looks up a reference or an id.
+func (e *Engine) localImage(ctx context.Context, ref string) (localImage, error) {
+	var got image.InspectResponse
+	err := within(ctx, inspectDeadline, func(ctx context.Context) (err error) {
+		got, err = e.api.ImageInspect(ctx, apiRef(ref))
+		return err
+	})
+	if errdefs.IsNotFound(err) {
+		return localImage{}, nil
+	}
+	if err != nil {
+		return localImage{}, classify(ctx, "image "+imageref.Familiar(ref), err)
+	}
+	return localImage{
+		id: got.ID, size: got.Size, tags: got.RepoTags,
+		refs: append(append([]string(nil), got.RepoTags...), got.RepoDigests...),
+	}, nil
+}
+
+// settleDeadline bounds the look at what is there after a pull that ended
+// badly, perhaps because it was cancelled.
+const settleDeadline = inspectDeadline
+
+// acquire runs do, which brings refs from source, and keeps the books: intents
+// before it, and afterwards which of the images are ours. It returns what
+// wanted, one of refs, means then.
+func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, source string, do func() error) (outcome, error) {
+	before, err := e.survey(ctx, refs)
+	if err != nil {
+		return outcome{}, err
+	}
+	for _, ref := range refs {
+		if before.ids[ref] != "" {
+			continue
+		}
+		if err := e.prov.Intend(ctx, ref, source); err != nil {
+			return outcome{}, classify(ctx, "image "+imageref.Familiar(ref), job.NewError(job.Retried, ReasonStateNotWritten, err))
+		}
+	}
+	doErr := do()
+	// Whatever became of it, the engine may have finished: look, also when
+	// the caller has given up.
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline*time.Duration(len(refs)))
+	defer cancel()
+	var out outcome
+	for _, ref := range refs {
+		got, err := e.settle(settle, before, ref)
+		if ref == wanted {
+			out = got
+			if doErr == nil {
+				doErr = err
+			}
+		}
+	}
+	return out, doErr
+}
+
+// survey is what the engine had before something was brought.
+type survey struct {
+	ids   map[string]string // by reference; "" if it was absent
+	known map[string]bool   // every id; nil if all references were absent
+}
+
+// survey looks before a pull. The list of all ids is needed only to tell
+// whether a reference that was there has moved to an id that was not.
+func (e *Engine) survey(ctx context.Context, refs []string) (survey, error) {
+	s := survey{ids: map[string]string{}}
+	for _, ref := range refs {
+		local, err := e.localImage(ctx, ref)
+		if err != nil {
+			return s, err
+		}
+		s.ids[ref] = local.id
+		if local.id == "" || s.known != nil {
+			continue
+		}
+		if s.known, err = e.imageIDs(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
+	var list []image.Summary
+	err := within(ctx, listDeadline, func(ctx context.Context) (err error) {
+		list, err = e.api.ImageList(ctx, image.ListOptions{All: true})
+		return err
+	})
+	if err != nil {
+		return nil, classify(ctx, "images", err)
+	}
+	ids := make(map[string]bool, len(list))
+	for _, i := range list {
+		ids[i.ID] = true
+	}
+	return ids, nil
+}
+
+// settle notes what became of ref. If the engine cannot be asked, the intent
+// stays open, as after a crash.
+func (e *Engine) settle(ctx context.Context, before survey, ref string) (outcome, error) {
+	local, err := e.localImage(ctx, ref)
+	if err != nil {
+		return outcome{}, err
+	}
+	was := before.ids[ref]
+	out := outcome{id: local.id, size: local.size}
+	switch {
+	case local.id == "":
+	case was == "":
+		out.ours = true
+	case local.id == was:
+		out.ours = e.prov.Known(local.id)
+	default:
+		out.ours = !before.known[local.id] || e.prov.Known(local.id)
+	}
+	if was == "" || out.ours {
+		e.prov.Done(ref, out.id, out.ours, out.size)
+	}
+	return out, nil
+}

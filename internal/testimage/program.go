@@ -1,0 +1,71 @@
+package testimage
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+)
+
+// programPackage is the import path of the program; go build finds it from
+// any folder of this module.
+const programPackage = "reconciler/internal/testimage/web"
+
+// program compiles once per process. The go command's own cache makes the
+// second process fast.
+var program = sync.OnceValues(compile)
+
+// Program returns the path of the compiled program: static, for this host's
+// architecture. It can be run on the host, too. The file lies in the user's
+// cache folder and is left there for the next process.
+func Program() (string, error) { return program() }
+
+func compile() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	dir := filepath.Join(cache, "reconciler-testimage")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("test program: %w", err)
+	}
+	// Test binaries of several packages run side by side: each compiles to a
+	// name of its own and renames.
+	tmp, err := os.CreateTemp(dir, "web-*")
+	if err != nil {
+		return "", fmt.Errorf("test program: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_ = tmp.Close()
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", tmp.Name(), programPackage)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("test program: %w: %s", err, out)
+	}
+	if err := os.Chmod(tmp.Name(), 0o755); err != nil {
+		return "", fmt.Errorf("test program: %w", err)
+	}
+	path := filepath.Join(dir, "web")
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return "", fmt.Errorf("test program: %w", err)
+	}
+	return path, nil
+}
+
+func goarch() string { return runtime.GOARCH }
+
+// noise returns n bytes that do not compress and depend on seed alone.
+func noise(seed string, n int) []byte {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed))
+	r := rand.New(rand.NewPCG(h.Sum64(), uint64(n)))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}

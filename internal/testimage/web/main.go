@@ -1,0 +1,219 @@
+// Command web is the program of the test images: a small web server that can
+// also die, hang, ignore signals, eat memory and write files. Every flag can
+// be given by the environment as well: -exit as WEB_EXIT, -ignore-term as
+// WEB_IGNORE_TERM.
+//
+// Over HTTP it answers
+//
+//	/            a JSON object: hostname, text, args, env, uid, gid, cwd, pid
+//	/text        the -text alone
+//	/env?key=K   the value of one variable
+//	/file?path=P the content of a file in the container
+//	/exit?code=N ends the program with that code
+//	/health      200, or 503 after /health?set=bad (200 again after set=ok)
+//
+// and on the same port over UDP it sends every packet back.
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	port       string
+	text       string
+	exit       int
+	after      time.Duration
+	ignoreTerm bool
+	allocMB    int
+	write      string
+	need       string
+	sleep      time.Duration
+	print      string
+}
+
+func main() {
+	o, err := parse(os.Args[1:], os.Getenv)
+	if err != nil {
+		os.Exit(2)
+	}
+	os.Exit(run(o))
+}
+
+func parse(args []string, getenv func(string) string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("web", flag.ContinueOnError)
+	fs.StringVar(&o.port, "port", cmp.Or(getenv("NOMAD_PORT_http"), "8080"), "port to serve HTTP and the UDP echo on; none serves nothing")
+	fs.StringVar(&o.text, "text", "", "text to answer with")
+	fs.IntVar(&o.exit, "exit", -1, "code to exit with, -after a time; -1 never exits")
+	fs.DurationVar(&o.after, "after", 0, "time until -exit")
+	fs.BoolVar(&o.ignoreTerm, "ignore-term", false, "ignore SIGTERM, SIGINT and SIGHUP")
+	fs.IntVar(&o.allocMB, "alloc-mb", 0, "megabytes to allocate and touch")
+	fs.StringVar(&o.write, "write", "", "PATH=TEXT: write a file")
+	fs.StringVar(&o.need, "need", "", "exit with code 3 unless this file exists")
+	fs.DurationVar(&o.sleep, "sleep", 0, "serve nothing, sleep so long and exit with -exit or 0")
+	fs.StringVar(&o.print, "print", "", "line to print to stdout")
+	var envErr error
+	fs.VisitAll(func(f *flag.Flag) {
+		key := "WEB_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if v := getenv(key); v != "" && envErr == nil {
+			envErr = fs.Set(f.Name, v)
+		}
+	})
+	if envErr != nil {
+		return o, envErr
+	}
+	return o, fs.Parse(args)
+}
+
+func run(o options) int {
+	if o.print != "" {
+		fmt.Println(o.print)
+	}
+	if path, text, ok := strings.Cut(o.write, "="); ok {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 4
+		}
+	}
+	if o.need != "" {
+		if _, err := os.Stat(o.need); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+	}
+	hog := allocate(o.allocMB)
+	code := wait(o)
+	_ = len(hog) // kept until the end
+	return code
+}
+
+// wait serves or sleeps until it is time to end, and returns the exit code.
+func wait(o options) int {
+	ends := make(chan int, 4)
+	sig := make(chan os.Signal, 4)
+	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	if o.sleep > 0 {
+		time.AfterFunc(o.sleep, func() { ends <- max(o.exit, 0) })
+	} else if o.port != "none" {
+		go func() {
+			if err := serve(o, ends); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				ends <- 1
+			}
+		}()
+	}
+	if o.exit >= 0 && o.sleep == 0 {
+		time.AfterFunc(o.after, func() { ends <- o.exit })
+	}
+	for {
+		select {
+		case code := <-ends:
+			return code
+		case s := <-sig:
+			fmt.Println("signal:", s)
+			if !o.ignoreTerm {
+				return 0
+			}
+		}
+	}
+}
+
+func serve(o options, ends chan<- int) error {
+	addr := net.JoinHostPort("", o.port)
+	if pc, err := net.ListenPacket("udp", addr); err == nil {
+		go echo(pc)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return http.Serve(l, handler(o, ends))
+}
+
+func echo(pc net.PacketConn) {
+	b := make([]byte, 64<<10)
+	for {
+		n, from, err := pc.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		_, _ = pc.WriteTo(b[:n], from)
+	}
+}
+
+func handler(o options, ends chan<- int) http.Handler {
+	var sick atomic.Bool
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(about(o))
+	})
+	mux.HandleFunc("/text", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, o.text) })
+	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, os.Getenv(r.FormValue("key")))
+	})
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		b, err := os.ReadFile(r.FormValue("path"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write(b)
+	})
+	mux.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.FormValue("code"))
+		ends <- code
+	})
+	mux.HandleFunc("/health", func(w http.ResponseWriter, r *http.Request) {
+		if set := r.FormValue("set"); set != "" {
+			sick.Store(set == "bad")
+			return
+		}
+		if sick.Load() {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
+
+// about is what / answers. Its fields are the contract with the tests.
+func about(o options) map[string]any {
+	host, _ := os.Hostname()
+	cwd, _ := os.Getwd()
+	env := map[string]string{}
+	for _, kv := range os.Environ() {
+		k, v, _ := strings.Cut(kv, "=")
+		env[k] = v
+	}
+	return map[string]any{
+		"hostname": host, "text": o.text, "args": os.Args, "env": env,
+		"uid": os.Getuid(), "gid": os.Getgid(), "cwd": cwd, "pid": os.Getpid(),
+	}
+}
+
+// allocate touches mb megabytes, so that they count as used.
+func allocate(mb int) [][]byte {
+	var out [][]byte
+	for range mb {
+		b := make([]byte, 1<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		out = append(out, b)
+	}
+	return out
+}
