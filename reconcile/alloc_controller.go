@@ -1,0 +1,315 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"reconciler/internal/job"
+	"reconciler/store"
+)
+
+// syncAlloc takes one step for an allocation. life ends when the agent is
+// told to stop; ctx a grace period later.
+func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
+	if !c.Observe.Synced() || life.Err() != nil || !c.refreshStale(ctx, id) {
+		return
+	}
+	in, ok := c.allocInput(id)
+	if !ok {
+		c.flights.cancel(id)
+		return
+	}
+	if in.Spec.Desired == job.DesiredStop {
+		c.flights.cancel(id)
+	}
+	plan := PlanAlloc(in)
+	c.Store.AllocStatuses.Put(id, plan.Status)
+	switch plan.Step.Kind {
+	case StepNone:
+		c.allocs.addAt(id, plan.WakeAt, in.Now)
+		return
+	case StepBring:
+		c.bring(life, in, plan)
+	default:
+		c.act(ctx, in, plan)
+	}
+	c.allocs.add(id)
+}
+
+// allocInput reads everything that PlanAlloc needs, and takes in what was
+// brought since the last look.
+func (c *Controller) allocInput(id string) (AllocInput, bool) {
+	spec, ok := c.Store.AllocSpecs.Get(id)
+	if !ok {
+		return AllocInput{}, false
+	}
+	status, _ := c.Store.AllocStatuses.Get(id)
+	now := c.Now()
+	in := AllocInput{
+		Spec: spec, Status: status,
+		Containers: c.Observe.Alloc(id),
+		Pinned:     c.pinned(spec),
+		SeenSince:  c.Observe.Status().Since,
+		Now:        now,
+	}
+	if in.Job = c.specOf(spec); in.Job != nil {
+		in.Group = in.Job.Group(spec.Group)
+	}
+	done, under := c.flights.landed(id)
+	in.InFlight = under
+	if len(done) > 0 {
+		in.Status.Tasks = maps.Clone(in.Status.Tasks)
+	}
+	for task, fl := range done {
+		ts := in.Status.Tasks[task]
+		if fl.err != nil {
+			ts = stepFailed(ts, fl.err, id+"/"+task, now)
+			c.report(in, Step{Kind: StepBring, Task: task, Reason: ReasonImageRequired}, fl.err, 0)
+		} else {
+			ts = brought(ts, fl.res, in.Pinned[task])
+		}
+		in.Status.Tasks[task] = ts
+	}
+	return in, true
+}
+
+// refreshStale looks at a container whose look after a write failed; without
+// it a plan might repeat the write.
+func (c *Controller) refreshStale(ctx context.Context, id string) bool {
+	c.mu.Lock()
+	container, stale := c.stale[id]
+	c.mu.Unlock()
+	if !stale {
+		return true
+	}
+	return c.refresh(ctx, id, container)
+}
+
+func (c *Controller) refresh(ctx context.Context, id, container string) bool {
+	err := c.Observe.Refresh(ctx, container)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.stale, id)
+		return true
+	}
+	c.stale[id] = container
+	now := c.Now()
+	c.allocs.addAt(id, now.Add(indeterminateRetry), now)
+	c.Log.WithFields(logrus.Fields{"alloc": id, "container": container}).WithError(err).Debug("container not seen after a write")
+	return false
+}
+
+// bring starts what a task needs, beside the queue.
+func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) {
+	s := plan.Step
+	ts := plan.Status.Tasks[s.Task]
+	task := in.Group.Task(s.Task)
+	f := func(ctx context.Context) (job.ImageResult, error) {
+		start := c.Now()
+		if err := c.Dirs.Build(in.Spec, in.Group); err != nil {
+			return job.ImageResult{}, err
+		}
+		if err := c.Runtime.NetworkExists(ctx, task.Config.NetworkMode); err != nil {
+			return job.ImageResult{}, err
+		}
+		if ts.ImageID != "" {
+			// Another allocation found it, and it is there.
+			return job.ImageResult{ID: ts.ImageID, Ours: c.oursByImage(ts.ImageID)}, nil
+		}
+		res, err := c.Runtime.Bring(ctx, job.ImageRequest{
+			Job: in.Spec.Job, Task: s.Task, AllocID: in.Spec.ID,
+			Ref: in.Spec.Images[s.Task], Load: task.Config.Load, Ask: s.Ask, Force: task.Config.ForcePull,
+		})
+		if err == nil && res.Warning != "" {
+			c.warn(in, s.Task, "ImageFallback", res.Warning)
+		}
+		if err == nil {
+			c.entry(in, s.Task).WithFields(logrus.Fields{
+				"image": in.Spec.Images[s.Task], "image_id": res.ID, "duration": c.since(start),
+			}).Debug("image ready")
+		}
+		return res, err
+	}
+	c.flights.start(life, in.Spec.ID, s.Task, f, func() { c.allocs.add(in.Spec.ID) })
+}
+
+// act carries out one step on a container, records how it went, and makes the
+// next look see it.
+func (c *Controller) act(ctx context.Context, in AllocInput, plan AllocPlan) {
+	s := plan.Step
+
+	start := c.Now()
+	container, err := c.execute(ctx, in, plan)
+
+	now := c.Now()
+	status := plan.Status
+	status.Tasks = maps.Clone(status.Tasks)
+	if err != nil {
+		status.Tasks[s.Task] = stepFailed(status.Tasks[s.Task], err, in.Spec.ID+"/"+s.Task, now)
+	} else {
+		status.Tasks[s.Task] = stepDone(status.Tasks[s.Task], s, now)
+	}
+	// The container first: who sees the new status must not plan on the old look.
+	if container != "" {
+		c.refresh(ctx, in.Spec.ID, container)
+	}
+	c.Store.AllocStatuses.Put(in.Spec.ID, status)
+	c.report(in, s, err, now.Sub(start))
+}
+
+func (c *Controller) execute(ctx context.Context, in AllocInput, plan AllocPlan) (container string, err error) {
+	s := plan.Step
+	switch s.Kind {
+	case StepRun:
+		if err := c.Dirs.Build(in.Spec, in.Group); err != nil {
+			return "", err
+		}
+		id := plan.Status.Tasks[s.Task].ImageID
+		return c.Runtime.Run(ctx, job.ContainerRequest{
+			Node: c.Node(), Job: in.Job, Group: in.Group, Task: in.Group.Task(s.Task),
+			Alloc: in.Spec, Attempt: s.Attempt, ImageID: id, ImageOurs: c.oursByImage(id),
+		})
+	case StepStart:
+		err = c.Runtime.Start(ctx, s.Container)
+	case StepKill:
+		err = c.Runtime.Kill(ctx, s.Container, s.Signal)
+	case StepRemove:
+		err = c.Runtime.Remove(ctx, s.Container)
+	case StepRename:
+		err = c.Runtime.Rename(ctx, s.Container, s.Name)
+	case StepUnpause:
+		err = c.Runtime.Unpause(ctx, s.Container)
+	case StepUpdate:
+		err = c.Runtime.Update(ctx, s.Container, in.Group.Task(s.Task).Resources)
+	default:
+		panic("reconcile: step of unknown kind " + string(s.Kind))
+	}
+	return s.Container, err
+}
+
+// oursByImage reports whether we brought an image; the container's label says
+// so, for the time after a loss of the store.
+func (c *Controller) oursByImage(id string) bool {
+	_, ok := c.Store.Provenance.Get(id)
+	return ok
+}
+
+// report writes the one line and the one event of a step.
+func (c *Controller) report(in AllocInput, s Step, err error, took time.Duration) {
+	if _, reason := job.KindOf(err); err != nil && reason == errNameRemoving {
+		return // waited out in a moment
+	}
+	log := c.entry(in, s.Task).WithFields(logrus.Fields{"reason": s.Reason, "duration": took.Round(time.Millisecond).String()})
+	if len(s.Fields) > 0 {
+		log = log.WithField("fields", s.Fields)
+	}
+	ev := store.Event{
+		Time: c.Now(), Type: store.EventNormal, Reason: s.Reason,
+		Job: in.Spec.Job, Task: s.Task, Alloc: in.Spec.ID, Message: s.String(),
+	}
+	if err != nil {
+		_, reason := job.KindOf(err)
+		ev.Type, ev.Reason, ev.Message = store.EventWarning, reason, fmt.Sprintf("%s: %v", s.Kind, err)
+		log.WithField("error_reason", reason).WithError(err).Warn(stepMessages[s.Kind] + " failed")
+	} else {
+		log.Info(stepMessages[s.Kind])
+	}
+	c.Store.Event(ev)
+}
+
+var stepMessages = map[StepKind]string{
+	StepBring:   "image bring",
+	StepRun:     "container run",
+	StepStart:   "container start",
+	StepKill:    "container signal",
+	StepRemove:  "container remove",
+	StepRename:  "container rename",
+	StepUnpause: "container unpause",
+	StepUpdate:  "container update",
+}
+
+func (c *Controller) warn(in AllocInput, task, reason, msg string) {
+	c.entry(in, task).WithField("reason", reason).Warn(msg)
+	c.Store.Event(store.Event{
+		Time: c.Now(), Type: store.EventWarning, Reason: reason,
+		Job: in.Spec.Job, Task: task, Alloc: in.Spec.ID, Message: msg,
+	})
+}
+
+func (c *Controller) entry(in AllocInput, task string) logrus.FieldLogger {
+	return c.Log.WithFields(logrus.Fields{"job": in.Spec.Job, "task": task, "alloc": in.Spec.ID})
+}
+
+func (c *Controller) since(t time.Time) string {
+	return c.Now().Sub(t).Round(time.Millisecond).String()
+}
+
+// specOf returns what an allocation was made from, with what may change in
+// place as the newest generation says; nil if nobody knows.
+func (c *Controller) specOf(a job.AllocSpec) *job.Job {
+	if rec, ok := c.Store.Jobs.Get(a.Job); ok && matches(rec.Spec, a) {
+		return rec.Spec
+	}
+	if rec, ok := c.Store.Specs.Get(store.SpecKey(a.Job, a.Generation)); ok && matches(rec.Spec, a) {
+		return rec.Spec
+	}
+	return nil
+}
+
+func matches(spec *job.Job, a job.AllocSpec) bool {
+	if spec == nil {
+		return false
+	}
+	g := spec.Group(a.Group)
+	return g != nil && job.SpecHash(spec, g) == a.SpecHash
+}
+
+// pinned returns the image ids that allocations of the same spec_hash run
+// already, as far as the engine still has them.
+func (c *Controller) pinned(a job.AllocSpec) map[string]string {
+	out := map[string]string{}
+	if d, ok := c.Store.Deployments.Get(a.Job); ok && d.Groups[a.Group].SpecHash == a.SpecHash {
+		maps.Copy(out, d.Groups[a.Group].Images)
+	}
+	for id, other := range c.Store.AllocSpecs.All() {
+		if id == a.ID || other.Job != a.Job || other.SpecHash != a.SpecHash || other.Desired == job.DesiredStop {
+			continue
+		}
+		st, _ := c.Store.AllocStatuses.Get(id)
+		for task, ts := range st.Tasks {
+			if out[task] == "" && ts.ImageID != "" {
+				out[task] = ts.ImageID
+			}
+		}
+	}
+	images, ok := c.Observe.Images()
+	if !ok {
+		return nil
+	}
+	have := map[string]bool{}
+	for _, img := range images {
+		have[img.ID] = true
+	}
+	maps.DeleteFunc(out, func(_, id string) bool { return !have[id] })
+	return out
+}
+
+// allocsOf returns both halves of the allocations of a job, by id.
+func (c *Controller) allocsOf(name string) []job.Alloc {
+	all := c.Store.AllocSpecs.All()
+	var out []job.Alloc
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if all[id].Job != name {
+			continue
+		}
+		st, _ := c.Store.AllocStatuses.Get(id)
+		out = append(out, job.Alloc{Spec: all[id], Status: st})
+	}
+	return out
+}

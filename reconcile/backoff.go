@@ -1,0 +1,67 @@
+package reconcile
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// Times of the restart and retry rules. The doubling from 10 s to 5 min is
+// the kubelet's CrashLoopBackOff and image pull backoff.
+const (
+	backoffBase = 10 * time.Second
+	backoffCap  = 5 * time.Minute
+	// backoffJitter is the part of a delay that may be added to it, so that
+	// tasks that died together do not come back together for ever.
+	backoffJitter = 0.2
+	// crashForget is how long a container must have run for its task's earlier
+	// crashes to be forgotten (kubelet: MaxContainerBackOff times two).
+	crashForget = 10 * time.Minute
+	// userRetry is how often a step that waits for a person is tried: the named
+	// archive, network or user may appear without any event that tells us.
+	userRetry = 10 * time.Second
+	// indeterminateRetry follows a call whose outcome nobody knows.
+	indeterminateRetry = time.Second
+	// removingRetry follows the answer that a container is being removed; the
+	// engine takes about 100 ms for it.
+	removingRetry = 200 * time.Millisecond
+	// rekill is how long a SIGKILL may take before it is sent again.
+	rekill = 10 * time.Second
+	// portRetry is how often a static port that a stranger holds is tried.
+	portRetry = 5 * time.Second
+	// removedByHand is how soon after its die a container must be gone to have
+	// been removed from outside rather than to have crashed (docker rm -f).
+	removedByHand = time.Second
+)
+
+// crashDelay is how long a task waits for its next container after its n-th
+// crash in a row: nothing the first time, then 10 s, doubling up to 5 min.
+func crashDelay(n int, seed string) time.Duration {
+	if n <= 1 {
+		return 0
+	}
+	return retryDelay(n-1, seed)
+}
+
+// retryDelay is how long the n-th failure in a row is waited out (n from 1).
+// The jitter follows from seed and n alone, so that a plan is a function of
+// its input.
+func retryDelay(n int, seed string) time.Duration {
+	d := backoffBase
+	for i := 1; i < n && d < backoffCap; i++ {
+		d *= 2
+	}
+	d = min(d, backoffCap)
+	h := fnv.New32a()
+	h.Write([]byte(seed + "/" + strconv.Itoa(n)))
+	part := float64(h.Sum32()) / (1 << 32)
+	return d + time.Duration(float64(d)*backoffJitter*part)
+}
+
+// earliest returns the earlier of two times, of which zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

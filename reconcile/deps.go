@@ -1,0 +1,74 @@
+package reconcile
+
+import (
+	"context"
+
+	"reconciler/internal/job"
+	"reconciler/observed"
+)
+
+// Observer is the view of the engine that the controllers plan on.
+type Observer interface {
+	// Synced is false before the first good list and while dockerd is away.
+	Synced() bool
+	// Status tells, among others, since when the engine has been in sight.
+	Status() observed.Status
+	// Alloc returns the containers of an allocation, sorted by attempt.
+	Alloc(allocID string) []observed.Container
+	// Job returns the containers of a job.
+	Job(name string) []observed.Container
+	// Containers returns every container, strangers' too. ok is Synced.
+	Containers() (all []observed.Container, ok bool)
+	// Images returns the images of the engine. ok is false if no list is known.
+	Images() (all []observed.Image, ok bool)
+	// Refresh looks at one container now, so that the caller's own write is
+	// seen by its next plan. A container that is gone leaves the view.
+	Refresh(ctx context.Context, containerID string) error
+}
+
+// Runtime is the write half of the engine. Every method may be repeated: a
+// container that is already as asked for, or already gone, is no error. None
+// blocks longer than the deadline of its call, but for Bring, which waits for
+// a pull; it ends when ctx does.
+//
+// Errors carry a job.Kind and a reason (see job.NewError).
+type Runtime interface {
+	// Bring makes the image of a task available and says which it is.
+	Bring(ctx context.Context, req job.ImageRequest) (job.ImageResult, error)
+	// NetworkExists reports, as an error, that a network mode cannot be had.
+	NetworkExists(ctx context.Context, mode string) error
+	// Run creates and starts a container. If the name is held by the very
+	// container that is asked for, that one is started.
+	Run(ctx context.Context, req job.ContainerRequest) (containerID string, err error)
+	Start(ctx context.Context, containerID string) error
+	// Kill sends a signal. A container that does not run is no error.
+	Kill(ctx context.Context, containerID, signal string) error
+	// Remove removes a dead container with its anonymous volumes.
+	Remove(ctx context.Context, containerID string) error
+	Unpause(ctx context.Context, containerID string) error
+	Rename(ctx context.Context, containerID, name string) error
+	// Update sets CPU shares, memory and the restart policy "no".
+	Update(ctx context.Context, containerID string, res job.Resources) error
+}
+
+// Ports is the one owner of the host's ports.
+type Ports interface {
+	// Reserve takes all ports or none. What the allocation has already stays.
+	Reserve(allocID string, reqs []job.PortRequest) ([]job.AllocPort, error)
+	// ReserveDynamic takes the dynamic ports alone; the static ones come back
+	// with their number and are neither taken nor tested.
+	ReserveDynamic(allocID string, reqs []job.PortRequest) ([]job.AllocPort, error)
+	// Probe reports, as an error, the first static port that could not be
+	// reserved for the allocation even if those of the allocations in except
+	// were free. It takes nothing.
+	Probe(allocID string, reqs []job.PortRequest, except []string) error
+	// Restore enters ports that an allocation holds, without a test.
+	Restore(allocID string, ports []job.AllocPort)
+	// Release gives back whatever the allocation holds.
+	Release(allocID string)
+}
+
+// Dirs makes allocation directories. Build may be repeated.
+type Dirs interface {
+	Build(alloc job.AllocSpec, g *job.Group) error
+}

@@ -1,0 +1,293 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"reconciler/internal/job"
+	"reconciler/store"
+)
+
+// groupPlanner plans the allocations of one group of a known spec.
+type groupPlanner struct {
+	*jobPlanner
+	spec  *job.Job
+	group *job.Group
+	hash  string
+
+	slots map[int]*slot
+}
+
+// slot is what stands at one index of a group.
+type slot struct {
+	fresh    []job.Alloc // of the wanted SpecHash, not asked to stop
+	old      []job.Alloc // of another SpecHash, not asked to stop
+	stopping []job.Alloc // asked to stop, not ended
+}
+
+func (g *groupPlanner) plan() {
+	g.collect()
+	g.pin()
+	count := g.group.WantedCount(g.spec.Type)
+	for _, i := range slices.Backward(slices.Sorted(maps.Keys(g.slots))) {
+		if i >= count {
+			g.empty(g.slots[i])
+		}
+	}
+	for i := range count {
+		if g.slots[i] == nil {
+			g.slots[i] = &slot{}
+		}
+		g.settle(g.slots[i])
+	}
+	for i := range count {
+		g.fill(i, g.slots[i])
+	}
+	g.replace(count)
+}
+
+// collect sorts the group's allocations into slots.
+func (g *groupPlanner) collect() {
+	g.slots = map[int]*slot{}
+	for _, a := range g.sorted(g.in.Allocs) {
+		if a.Spec.Group != g.group.Name || a.Ended() {
+			continue
+		}
+		s := g.slots[a.Spec.Index]
+		if s == nil {
+			s = &slot{}
+			g.slots[a.Spec.Index] = s
+		}
+		switch {
+		case a.Spec.Desired == job.DesiredStop:
+			s.stopping = append(s.stopping, a)
+		case a.Spec.SpecHash == g.hash:
+			s.fresh = append(s.fresh, a)
+		default:
+			s.old = append(s.old, a)
+		}
+	}
+}
+
+// pin keeps the image ids that the first allocation of this hash found. An id
+// that no allocation uses any more gives way to one that is in use.
+func (g *groupPlanner) pin() {
+	had := g.in.Deployment.Groups[g.group.Name]
+	d := store.GroupDeployment{SpecHash: g.hash, Images: map[string]string{}}
+	for _, t := range g.group.Tasks {
+		var found []string
+		for _, i := range slices.Sorted(maps.Keys(g.slots)) {
+			for _, a := range g.slots[i].fresh {
+				if id := a.Status.Tasks[t.Name].ImageID; id != "" {
+					found = append(found, id)
+				}
+			}
+		}
+		id := had.Images[t.Name]
+		if had.SpecHash != g.hash {
+			id = ""
+		}
+		if len(found) > 0 && !slices.Contains(found, id) {
+			id = found[0]
+		}
+		if id != "" {
+			d.Images[t.Name] = id
+		}
+	}
+	g.groups[g.group.Name] = d
+}
+
+// empty stops all that stands at an index which is wanted no more.
+func (g *groupPlanner) empty(s *slot) {
+	for _, a := range slices.Concat(s.fresh, s.old) {
+		g.stop(a, ReasonScaledDown)
+	}
+	if len(s.fresh)+len(s.old)+len(s.stopping) > 0 {
+		g.note("allocations are stopping: the count is lower")
+	}
+}
+
+// settle leaves at most one fresh and one old allocation at an index, and
+// stops what an edit or a lost port has overtaken.
+func (g *groupPlanner) settle(s *slot) {
+	s.fresh = g.keepBest(s, s.fresh)
+	s.old = slices.DeleteFunc(s.old, func(a job.Alloc) bool {
+		if a.Spec.Desired != job.DesiredPrepare {
+			return false
+		}
+		g.stop(a, ReasonNewer)
+		s.stopping = append(s.stopping, a)
+		return true
+	})
+	s.old = g.keepBest(s, s.old)
+	if len(s.fresh) == 1 && lostPort(s.fresh[0]) {
+		g.stop(s.fresh[0], ReasonPortLost)
+		s.stopping = append(s.stopping, s.fresh[0])
+		s.fresh = nil
+	}
+	if len(s.fresh) == 1 && s.fresh[0].Spec.Generation != g.in.Record.Generation {
+		a := s.fresh[0]
+		g.add(Action{Kind: ActionAdvance, Group: g.group.Name, Index: a.Spec.Index, AllocID: a.Spec.ID, Reason: ReasonInPlace, Fields: g.softFields(a)})
+	}
+}
+
+// keepBest returns the one of several allocations for one index that stays:
+// one that runs, then one that is healthy, then the oldest.
+func (g *groupPlanner) keepBest(s *slot, allocs []job.Alloc) []job.Alloc {
+	if len(allocs) < 2 {
+		return allocs
+	}
+	best := allocs[0]
+	for _, a := range allocs[1:] {
+		if rank(a) > rank(best) {
+			best = a
+		}
+	}
+	for _, a := range allocs {
+		if a.Spec.ID != best.Spec.ID {
+			g.stop(a, ReasonDuplicate)
+			s.stopping = append(s.stopping, a)
+		}
+	}
+	return []job.Alloc{best}
+}
+
+func rank(a job.Alloc) int {
+	switch {
+	case healthy(a):
+		return 3
+	case isTrue(a, job.CondRunning):
+		return 2
+	case a.Spec.Desired == job.DesiredRun:
+		return 1
+	}
+	return 0
+}
+
+// fill brings an index without a predecessor up: first placement, scale-up,
+// and the second half of a replacement. It is not throttled.
+func (g *groupPlanner) fill(i int, s *slot) {
+	switch {
+	case len(s.old) > 0:
+		return // replace does it
+	case len(s.stopping) > 0:
+		// It may hold the index's ports and directories: let it die first.
+		g.note("%s[%d] waits for allocation %s to end", g.group.Name, i, s.stopping[0].Spec.ID)
+	case len(s.fresh) == 1 && s.fresh[0].Spec.Desired == job.DesiredRun:
+		if !healthy(s.fresh[0]) {
+			g.note("%s[%d] is not healthy yet", g.group.Name, i)
+		}
+	case len(g.in.WaitFor) > 0:
+		g.note("waits for %s", strings.Join(g.in.WaitFor, "; "))
+		g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
+	case g.in.Now.Before(g.in.Refused[slotKey(g.group.Name, i)].Until):
+		r := g.in.Refused[slotKey(g.group.Name, i)]
+		g.note("%s[%d]: %s", g.group.Name, i, r.Message)
+		g.wakeAt = earliest(g.wakeAt, r.Until)
+	case len(s.fresh) == 1:
+		g.add(Action{Kind: ActionPromote, Group: g.group.Name, Index: i, AllocID: s.fresh[0].Spec.ID, Reason: ReasonReady})
+		g.note("%s[%d] starts", g.group.Name, i)
+	default:
+		g.add(Action{Kind: ActionPlace, Group: g.group.Name, Index: i, Reason: ReasonNew})
+		g.note("%s[%d] is being placed", g.group.Name, i)
+	}
+}
+
+// replace brings allocations of another SpecHash to the wanted one, at most
+// max_parallel at a time. The old one is stopped only when its successor is
+// prepared; one that does not run has nothing to lose and takes no turn.
+func (g *groupPlanner) replace(count int) {
+	turns := g.group.Update.MaxParallel
+	for i := range count {
+		s := g.slots[i]
+		if len(s.fresh) == 1 && !healthy(s.fresh[0]) || len(s.old) == 0 && len(s.fresh) == 0 {
+			turns--
+		}
+	}
+	for i := range count {
+		s := g.slots[i]
+		if len(s.old) == 0 {
+			continue
+		}
+		old := s.old[0]
+		g.note("%s[%d] is being replaced", g.group.Name, i)
+		switch {
+		case len(s.fresh) == 1:
+			g.handOver(old, s.fresh[0])
+		case len(s.stopping) > 0:
+			g.note("%s[%d] waits for allocation %s to end", g.group.Name, i, s.stopping[0].Spec.ID)
+		case turns > 0 || !isTrue(old, job.CondRunning):
+			if isTrue(old, job.CondRunning) {
+				turns--
+			}
+			g.add(Action{Kind: ActionPrepare, Group: g.group.Name, Index: i, Reason: ReasonReplace, Fields: g.hardFields(old)})
+		}
+	}
+}
+
+// handOver stops the predecessor once all that its successor needs is there.
+func (g *groupPlanner) handOver(old, fresh job.Alloc) {
+	switch {
+	case fresh.Spec.Desired == job.DesiredRun:
+		g.stop(old, ReasonReplaced, g.hardFields(old)...)
+	case !prepared(fresh, g.group):
+		g.note("%s[%d]: its successor is not prepared", g.group.Name, old.Spec.Index)
+	case g.in.PortBusy[fresh.Spec.ID] != "":
+		g.progress = g.in.PortBusy[fresh.Spec.ID]
+		g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
+	default:
+		g.stop(old, ReasonReplaced, g.hardFields(old)...)
+	}
+}
+
+func (g *groupPlanner) hardFields(old job.Alloc) []string {
+	spec := g.in.Specs[old.Spec.ID]
+	if spec == nil || spec.Group(old.Spec.Group) == nil {
+		return nil
+	}
+	return job.ChangedFields(spec, spec.Group(old.Spec.Group), g.spec, g.group)
+}
+
+func (g *groupPlanner) softFields(a job.Alloc) []string {
+	spec := g.in.Specs[a.Spec.ID]
+	if spec == nil || spec.Group(a.Spec.Group) == nil {
+		return nil
+	}
+	return job.ChangedInPlace(spec.Group(a.Spec.Group), g.group)
+}
+
+func slotKey(group string, index int) string { return fmt.Sprintf("%s[%d]", group, index) }
+
+func isTrue(a job.Alloc, cond string) bool {
+	c, ok := job.FindCondition(a.Status.Conditions, cond)
+	return ok && c.Status == job.True
+}
+
+func healthy(a job.Alloc) bool { return isTrue(a, job.CondHealthy) }
+
+// prepared reports whether every task of the group has what it needs.
+func prepared(a job.Alloc, g *job.Group) bool {
+	for _, t := range g.Tasks {
+		if !a.Status.Tasks[t.Name].Prepared {
+			return false
+		}
+	}
+	return true
+}
+
+// lostPort reports whether the allocation cannot start because a dynamic port
+// of its own is held by somebody else: it needs others, so another allocation.
+func lostPort(a job.Alloc) bool {
+	dynamic := slices.ContainsFunc(a.Spec.Ports, func(p job.AllocPort) bool { return !p.Static })
+	if !dynamic || isTrue(a, job.CondRunning) {
+		return false
+	}
+	for _, ts := range a.Status.Tasks {
+		if ts.LastError != nil && ts.LastError.Reason == errPortTaken {
+			return true
+		}
+	}
+	return false
+}

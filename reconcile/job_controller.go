@@ -1,0 +1,248 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"reconciler/internal/imageref"
+	"reconciler/internal/job"
+	"reconciler/internal/taskenv"
+	"reconciler/store"
+)
+
+// syncJob brings the allocation table of one job to what its plan says.
+func (c *Controller) syncJob(ctx context.Context, name string) {
+	if !c.Observe.Synced() {
+		return
+	}
+	c.adopt(name)
+	in := c.jobInput(name)
+	if !in.Known && len(in.Allocs) == 0 {
+		c.Store.Deployments.Delete(name)
+		return
+	}
+	plan := PlanJob(in)
+	c.Store.Deployments.Put(name, plan.Deployment)
+	if len(plan.Actions) > 0 {
+		// The spec that the actions follow from must outlive a crash.
+		if err := c.Store.Sync(ctx); err != nil && !errors.Is(err, store.ErrNotCommitted) {
+			return
+		}
+	}
+	for _, a := range plan.Actions {
+		c.apply(in, a)
+	}
+	now := c.Now()
+	c.jobs.addAt(name, plan.WakeAt, now)
+	if len(plan.Actions) > 0 {
+		c.jobs.add(name)
+	}
+}
+
+// jobInput reads everything that PlanJob needs.
+func (c *Controller) jobInput(name string) JobInput {
+	in := JobInput{Name: name, Allocs: c.allocsOf(name), Specs: map[string]*job.Job{}, PortBusy: map[string]string{}, Now: c.Now()}
+	in.Record, in.Known = c.Store.Jobs.Get(name)
+	in.Deployment, _ = c.Store.Deployments.Get(name)
+	in.SpecProblem = c.specProblem(name, in.Record)
+	in.Refused = c.refusals.of(name, in.Record.Generation)
+	for _, ct := range c.Observe.Job(name) {
+		in.Highest = max(in.Highest, ct.Identity.Generation)
+	}
+	for _, a := range in.Allocs {
+		if a.Ended() {
+			c.Ports.Release(a.Spec.ID)
+			continue
+		}
+		if spec := c.specOf(a.Spec); spec != nil {
+			in.Specs[a.Spec.ID] = spec
+		}
+	}
+	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
+		in.WaitFor = c.waitFor(name, in.Record.Spec)
+		c.probePorts(&in)
+	}
+	return in
+}
+
+// probePorts asks, for each allocation that is prepared, whether the static
+// ports it needs can be had once its predecessor has ended.
+func (c *Controller) probePorts(in *JobInput) {
+	for _, a := range in.Allocs {
+		g := in.Record.Spec.Group(a.Spec.Group)
+		if a.Spec.Desired != job.DesiredPrepare || g == nil || a.Ended() {
+			continue
+		}
+		if err := c.Ports.Probe(a.Spec.ID, g.PortRequests(), c.leaving(a)); err != nil {
+			in.PortBusy[a.Spec.ID] = err.Error()
+		}
+	}
+}
+
+// leaving names the allocations whose static ports a prepared allocation may
+// count on: its predecessors, and all that are stopping or are about to be
+// replaced by one that is prepared itself.
+func (c *Controller) leaving(a job.Alloc) []string {
+	var out []string
+	replaced := map[string]bool{}
+	all := c.Store.AllocSpecs.All()
+	for id, other := range all {
+		if other.Desired != job.DesiredPrepare || id == a.Spec.ID {
+			continue
+		}
+		st, _ := c.Store.AllocStatuses.Get(id)
+		if cond, ok := job.FindCondition(st.Conditions, job.CondImageReady); ok && cond.Status == job.True {
+			replaced[slotOf(other)] = true
+		}
+	}
+	replaced[slotOf(a.Spec)] = true
+	for id, other := range all {
+		if id != a.Spec.ID && (other.Desired == job.DesiredStop || replaced[slotOf(other)]) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func slotOf(a job.AllocSpec) string { return a.Job + "/" + slotKey(a.Group, a.Index) }
+
+// specProblem is the first error of the job's file.
+func (c *Controller) specProblem(name string, rec store.JobRecord) string {
+	m, ok := c.Store.Manifests.Get(rec.File)
+	if !ok {
+		return ""
+	}
+	for _, p := range m.Problems {
+		if p.Severity != store.SeverityWarning && (p.Job == "" || p.Job == name) {
+			return p.String()
+		}
+	}
+	return ""
+}
+
+// apply carries out one action. It touches no container: the allocs
+// controller sees the changed record.
+func (c *Controller) apply(in JobInput, a Action) {
+	var spec job.AllocSpec
+	var err error
+	switch a.Kind {
+	case ActionPlace, ActionPrepare:
+		spec, err = c.place(in, a)
+	case ActionPromote:
+		spec, err = c.promote(in, a)
+	default:
+		var ok bool
+		if spec, ok = c.Store.AllocSpecs.Get(a.AllocID); !ok {
+			return
+		}
+		if a.Kind == ActionStop {
+			spec.Desired, spec.Reason = job.DesiredStop, a.Reason
+		} else {
+			spec.Generation = in.Record.Generation
+		}
+	}
+	log := c.Log.WithFields(logrus.Fields{"job": in.Name, "group": a.Group, "index": a.Index, "reason": a.Reason})
+	if err != nil {
+		c.refuse(in, a, err)
+		log.WithError(err).Warn("allocation not placed")
+		return
+	}
+	c.refusals.clear(in.Name, slotKey(a.Group, a.Index))
+	c.Store.AllocSpecs.Put(spec.ID, spec)
+	if len(a.Fields) > 0 {
+		log = log.WithField("fields", strings.Join(a.Fields, ", "))
+	}
+	log.WithFields(logrus.Fields{"alloc": spec.ID, "generation": spec.Generation}).Info("allocation " + string(a.Kind))
+	c.Store.Event(store.Event{
+		Time: c.Now(), Type: store.EventNormal, Reason: a.Reason,
+		Job: in.Name, Alloc: spec.ID, Message: a.String(),
+	})
+}
+
+func (c *Controller) refuse(in JobInput, a Action, err error) {
+	kind, reason := job.KindOf(err)
+	c.refusals.set(in.Name, in.Record.Generation, slotKey(a.Group, a.Index),
+		Refusal{Reason: reason, Message: err.Error()}, kind == job.WaitsForUser, c.Now())
+	c.Store.Event(store.Event{
+		Time: c.Now(), Type: store.EventWarning, Reason: reason, Job: in.Name,
+		Message: slotKey(a.Group, a.Index) + ": " + err.Error(),
+	})
+}
+
+// place makes the record of a new allocation with its ports.
+func (c *Controller) place(in JobInput, a Action) (job.AllocSpec, error) {
+	g := in.Record.Spec.Group(a.Group)
+	spec := job.AllocSpec{
+		ID: c.NewID(), Job: in.Name, Group: a.Group, Index: a.Index,
+		Generation: in.Record.Generation, SpecHash: job.SpecHash(in.Record.Spec, g),
+		Desired: job.DesiredRun, Reason: a.Reason, CreatedAt: c.Now().UTC(),
+	}
+	reserve := c.Ports.Reserve
+	if a.Kind == ActionPrepare {
+		spec.Desired, reserve = job.DesiredPrepare, c.Ports.ReserveDynamic
+	}
+	ports, err := reserve(spec.ID, g.PortRequests())
+	if err != nil {
+		return spec, err
+	}
+	spec.Ports = ports
+	if spec.Images, err = c.images(in.Record.Spec, g, spec); err != nil {
+		c.Ports.Release(spec.ID)
+		return spec, err
+	}
+	return spec, nil
+}
+
+// promote lets a prepared allocation run: its static ports must be free now.
+func (c *Controller) promote(in JobInput, a Action) (job.AllocSpec, error) {
+	spec, ok := c.Store.AllocSpecs.Get(a.AllocID)
+	if !ok {
+		return spec, fmt.Errorf("allocation %s: no record", a.AllocID)
+	}
+	ports, err := c.Ports.Reserve(spec.ID, in.Record.Spec.Group(a.Group).PortRequests())
+	if err != nil {
+		return spec, err
+	}
+	spec.Ports, spec.Desired, spec.Reason = ports, job.DesiredRun, a.Reason
+	return spec, nil
+}
+
+// images resolves what the tasks call their images to canonical references.
+func (c *Controller) images(j *job.Job, g *job.Group, a job.AllocSpec) (map[string]string, error) {
+	out := map[string]string{}
+	node := c.Node()
+	for i := range g.Tasks {
+		t := &g.Tasks[i]
+		env := taskenv.New(taskenv.Input{Node: node, Job: j, Group: g, Task: t, Alloc: a})
+		ref, err := imageref.Parse(env.Replace(t.Config.Image))
+		if err != nil {
+			return nil, job.NewError(job.WaitsForUser, "ImageInvalid", fmt.Errorf("task %s: image %q: %w", t.Name, t.Config.Image, err))
+		}
+		out[t.Name] = ref
+	}
+	return out, nil
+}
+
+// ReapAlloc forgets an ended allocation: gc has removed its directory.
+func (c *Controller) ReapAlloc(id string) {
+	status, _ := c.Store.AllocStatuses.Get(id)
+	if status.EndedAt.IsZero() {
+		return
+	}
+	c.Ports.Release(id)
+	c.Store.AllocStatuses.Delete(id)
+	c.Store.AllocSpecs.Delete(id)
+}
+
+// newID returns a random UUID (RFC 9562, version 4).
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,64 @@
+package reconcile
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// refusalBase is the first wait after a refusal; it doubles up to portRetry. A
+// port is often free a moment later: the engine's proxy ends after its
+// container.
+const refusalBase = 200 * time.Millisecond
+
+// refusals remembers which indexes could not be filled, so that the plan can
+// say why and does not try at once again. An edit clears those of its job.
+type refusals struct {
+	mu sync.Mutex
+	m  map[string]jobRefusals
+}
+
+type jobRefusals struct {
+	generation uint64
+	slots      map[string]Refusal
+	tries      map[string]int
+}
+
+func (r *refusals) of(name string, generation uint64) map[string]Refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if j, ok := r.m[name]; ok && j.generation == generation {
+		return maps.Clone(j.slots)
+	}
+	delete(r.m, name)
+	return nil
+}
+
+// set notes a refusal at now. One that waits for a person is tried at
+// userRetry, others soon and then more seldom.
+func (r *refusals) set(name string, generation uint64, slot string, why Refusal, user bool, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = map[string]jobRefusals{}
+	}
+	j := r.m[name]
+	if j.generation != generation || j.slots == nil {
+		j = jobRefusals{generation: generation, slots: map[string]Refusal{}, tries: map[string]int{}}
+	}
+	wait := min(refusalBase<<min(j.tries[slot], 10), portRetry)
+	if user {
+		wait = userRetry
+	}
+	j.tries[slot]++
+	why.Until = now.Add(wait)
+	j.slots[slot] = why
+	r.m[name] = j
+}
+
+func (r *refusals) clear(name, slot string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.m[name].slots, slot)
+	delete(r.m[name].tries, slot)
+}
