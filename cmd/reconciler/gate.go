@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"reconciler/internal/host"
+	"reconciler/observed"
+)
+
+// claimRetry is how often a claim is tried again that another agent holds. A
+// claim ends with its process, so this is how late we take over.
+const claimRetry = 2 * time.Second
+
+// engineGate is the view of the engine that everything with a right to write
+// plans on. It shows nothing until this process is known to be the only one
+// with its node id on the engine: two agents on copies of one data directory
+// would fight.
+type engineGate struct {
+	*observed.Cache
+	nodeID string
+	log    logrus.FieldLogger
+	opened func() // called, from Run, when the gate has opened
+
+	mu     sync.Mutex
+	engine string // that is claimed; "" is none
+	claim  io.Closer
+}
+
+func newEngineGate(c *observed.Cache, nodeID string, log logrus.FieldLogger) *engineGate {
+	return &engineGate{Cache: c, nodeID: nodeID, log: log}
+}
+
+// Run claims the engine when it is in sight, and a new one should the
+// endpoint lead to another.
+func (g *engineGate) Run(ctx context.Context) error {
+	defer g.release()
+	tick := time.NewTicker(gatePoll)
+	defer tick.Stop()
+	said := false
+	for {
+		wait := gatePoll
+		if g.Cache.Synced() && !g.claimed() {
+			err := g.take(g.Cache.Engine().ID)
+			switch {
+			case err == nil:
+				said = false
+				g.opened()
+			case !said:
+				said = true
+				g.log.WithError(err).Error("engine not claimed: nothing is changed on it")
+			}
+			if err != nil {
+				wait = claimRetry
+			}
+		}
+		tick.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// gatePoll is how often the gate looks whether the engine is in sight. It
+// costs two mutexes.
+const gatePoll = 20 * time.Millisecond
+
+func (g *engineGate) claimed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.engine != "" && g.engine == g.Cache.Engine().ID
+}
+
+func (g *engineGate) take(engine string) error {
+	if engine == "" {
+		return errors.New("the engine tells no id")
+	}
+	g.release()
+	c, err := host.ClaimEngine(engine, g.nodeID)
+	if err != nil {
+		return fmt.Errorf("node id %s: %w", g.nodeID, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.claim, g.engine = c, engine
+	return nil
+}
+
+func (g *engineGate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.claim != nil {
+		_ = g.claim.Close() // an abstract socket: nothing can be left behind
+	}
+	g.claim, g.engine = nil, ""
+}
+
+// Synced is the cache's, once the engine is ours to write to.
+func (g *engineGate) Synced() bool { return g.Cache.Synced() && g.claimed() }
+
+// Containers is the cache's; ok is Synced.
+func (g *engineGate) Containers() ([]observed.Container, bool) {
+	all, ok := g.Cache.Containers()
+	return all, ok && g.claimed()
+}
+
+// Images is the cache's; ok is false before the gate opens.
+func (g *engineGate) Images() ([]observed.Image, bool) {
+	all, ok := g.Cache.Images()
+	return all, ok && g.claimed()
+}

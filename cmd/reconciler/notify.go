@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// statusEvery is how often the line that `systemctl status` shows is renewed.
+const statusEvery = 10 * time.Second
+
+// notify tells systemd that the agent is ready, how it is, and that it lives
+// (sd_notify(3)). Without systemd every message is dropped by the library.
+// READY comes after the first full scan and the first attempted list: with
+// dockerd away the agent is ready, and waits.
+func (a *agent) notify(ctx context.Context) error {
+	for _, ready := range []<-chan struct{}{a.watcher.Scanned(), a.cache.Attempted()} {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	a.tell(daemon.SdNotifyReady + "\nSTATUS=" + a.statusLine())
+	beat, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("watchdog: %w", err)
+	}
+	every := statusEvery
+	if beat > 0 {
+		every = min(every, beat/2)
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			a.tell(daemon.SdNotifyStopping)
+			return nil
+		case now := <-tick.C:
+			if beat > 0 && a.stuck(now) == "" {
+				a.tell(daemon.SdNotifyWatchdog)
+			}
+			if line := a.statusLine(); line != last {
+				last = line
+				a.tell("STATUS=" + line)
+			}
+		}
+	}
+}
+
+func (a *agent) statusLine() string {
+	d := a.dockerStatus()
+	if !d.Connected {
+		return "waiting for Docker: " + d.Problem
+	}
+	return fmt.Sprintf("%d jobs, Docker %s", a.store.Jobs.Len(), d.Version)
+}
+
+func (a *agent) tell(msg string) {
+	if _, err := daemon.SdNotify(false, msg); err != nil {
+		a.log.WithError(err).Debug("systemd not notified")
+	}
+}

@@ -1,0 +1,210 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+const maxPort = 65535
+
+// logLevels are those of the log that mean something to an operator.
+var logLevels = []string{"trace", "debug", "info", "warn", "error"}
+
+// Validate reports, in one line, the first thing that is wrong with c, by the
+// name that it has in the file. It is meant for a Config that flags were put
+// into; Load has checked what stands in the file already. Directories must be
+// absolute by then.
+func (c Config) Validate() error {
+	docker := c.Client.Docker
+	for _, f := range []struct {
+		name, value string
+		check       func(string) (string, error)
+	}{
+		{"name", c.Name, checkName},
+		{"datacenter", c.Datacenter, checkName},
+		{"region", c.Region, checkName},
+		{"manifest_dir", c.ManifestDir, checkDir},
+		{"data_dir", c.DataDir, checkDir},
+		{"log_level", c.LogLevel, checkLogLevel},
+		{"log_format", c.LogFormat, checkLogFormat},
+		{"http", c.HTTP, checkHTTP},
+		{"client.network_ip", c.Client.NetworkIP, checkIP},
+		{"client.network_interface", c.Client.NetworkInterface, checkInterface},
+		{"docker.endpoint", docker.Endpoint, checkEndpoint},
+		{"docker.volumes.selinuxlabel", docker.SELinuxLabel, checkSELinux},
+		{"docker.logging.type", docker.LogType, checkName},
+	} {
+		if _, err := f.check(f.value); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	switch {
+	case c.DeleteGrace < 0:
+		return fmt.Errorf("delete_grace: %s is negative", c.DeleteGrace)
+	case docker.CleanupImageDelay < 0:
+		return fmt.Errorf("docker.cleanup.image.delay: %s is negative", docker.CleanupImageDelay)
+	case docker.PullActivityTimeout <= 0:
+		return fmt.Errorf("docker.pull.activity_timeout: %s is not above 0", docker.PullActivityTimeout)
+	}
+	if err := checkPorts(c.Client); err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return checkTLS(docker.TLS)
+}
+
+// Warnings tells what c has that will not do what its author may expect. Ask
+// when flags are set: one of them may have taken the cause away.
+func (c Config) Warnings() []string {
+	var out []string
+	docker := c.Client.Docker
+	if docker.TLS.Set() && docker.Endpoint == "" {
+		out = append(out, "docker.tls.* is ignored: set docker.endpoint too")
+	}
+	if u, err := url.Parse(docker.Endpoint); err == nil && docker.Endpoint != "" && u.Scheme != "unix" && !loopback(u.Hostname()) {
+		out = append(out, fmt.Sprintf("docker.endpoint %s is another host: binds, allocation directories and port tests mean this one", docker.Endpoint))
+	}
+	return out
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+func checkName(s string) (string, error) {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return "", errors.New("it must not be empty")
+	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "", fmt.Errorf("%q has characters that cannot be printed", s)
+	}
+	return s, nil
+}
+
+func checkDir(s string) (string, error) {
+	if !filepath.IsAbs(s) {
+		return "", fmt.Errorf("%q is no absolute path", s)
+	}
+	return filepath.Clean(s), nil
+}
+
+// checkFile takes the path of a file; "" is none.
+func checkFile(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return checkDir(s)
+}
+
+func checkLogLevel(s string) (string, error) {
+	level := strings.ToLower(s)
+	if level == "warning" {
+		level = "warn"
+	}
+	if !slices.Contains(logLevels, level) {
+		return "", fmt.Errorf("%q is none of %s", s, strings.Join(logLevels, ", "))
+	}
+	return level, nil
+}
+
+func checkLogFormat(s string) (string, error) {
+	if s != FormatText && s != FormatJSON {
+		return "", fmt.Errorf("%q is neither %s nor %s", s, FormatText, FormatJSON)
+	}
+	return s, nil
+}
+
+func checkMassDeletion(s string) (string, error) {
+	if s != "hold" && s != "allow" {
+		return "", fmt.Errorf("%q is neither hold nor allow", s)
+	}
+	return s, nil
+}
+
+// checkHTTP takes an address to listen on; "" and "off" are none.
+func checkHTTP(s string) (string, error) {
+	if s == "" || s == "off" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	n, portErr := strconv.Atoi(port)
+	_, ipErr := netip.ParseAddr(host)
+	if err != nil || portErr != nil || n < 0 || n > maxPort || ipErr != nil && host != "" && host != "localhost" {
+		return "", fmt.Errorf("%q is no address to listen on; write one such as 127.0.0.1:4646, or off", s)
+	}
+	return s, nil
+}
+
+func checkIP(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is no IP address", s)
+	}
+	return ip.String(), nil
+}
+
+// checkInterface takes what Linux takes for an interface; "" is none.
+func checkInterface(s string) (string, error) {
+	const maxLen = 15 // IFNAMSIZ without its end
+	if len(s) > maxLen || strings.ContainsAny(s, "/ \t\n") || s == "." || s == ".." {
+		return "", fmt.Errorf("%q cannot be a network interface", s)
+	}
+	return s, nil
+}
+
+// checkEndpoint takes what the Docker client can dial; "" is none.
+func checkEndpoint(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+	case u.Scheme == "unix" && u.Host == "" && filepath.IsAbs(u.Path):
+		return s, nil
+	case slices.Contains([]string{"tcp", "http", "https"}, u.Scheme) && u.Hostname() != "":
+		return s, nil
+	}
+	return "", fmt.Errorf("%q is no endpoint; write unix:///var/run/docker.sock or tcp://host:2376", s)
+}
+
+// checkSELinux takes the two relabelling modes of a bind; "" is none.
+func checkSELinux(s string) (string, error) {
+	if s != "" && s != "z" && s != "Z" {
+		return "", fmt.Errorf(`%q is neither "z" (shared) nor "Z" (private)`, s)
+	}
+	return s, nil
+}
+
+func checkPorts(c Client) error {
+	for _, p := range []struct {
+		name string
+		port int
+	}{{"min_dynamic_port", c.MinDynamicPort}, {"max_dynamic_port", c.MaxDynamicPort}} {
+		if p.port < 1 || p.port > maxPort {
+			return fmt.Errorf("%s: %d is no port; write a number from 1 to %d", p.name, p.port, maxPort)
+		}
+	}
+	if c.MinDynamicPort > c.MaxDynamicPort {
+		return fmt.Errorf("min_dynamic_port is %d, above max_dynamic_port, which is %d", c.MinDynamicPort, c.MaxDynamicPort)
+	}
+	return nil
+}
+
+func checkTLS(t TLS) error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("docker.tls.cert and docker.tls.key belong together: set both or none")
+	}
+	return nil
+}
