@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+
+	"reconciler/internal/testimage"
+)
+
+// images are the images of one test: in a registry of its own on 127.0.0.1,
+// and on the engine once something pulled them.
+type images struct {
+	t    *testing.T
+	cli  *client.Client
+	addr string // of the registry
+	mark string // value of the label on all images of this test
+}
+
+func newImages(t *testing.T, cli *client.Client) *images {
+	t.Helper()
+	addr, stop, err := testimage.StartRegistry()
+	must(t, err)
+	t.Cleanup(stop)
+	im := &images{t: t, cli: cli, addr: addr, mark: fmt.Sprintf("e2e-%d", time.Now().UnixNano())}
+	// Runs after the end of every world that uses them.
+	t.Cleanup(im.remove)
+	return im
+}
+
+// push builds an image that differs by version and pushes it under name, as in
+// "web:1". It returns the reference to pull and the id that it will have.
+func (im *images) push(name, version string) (ref, id string) {
+	im.t.Helper()
+	img, err := testimage.Image(im.options(version))
+	must(im.t, err)
+	ref = im.addr + "/" + name
+	must(im.t, testimage.Push(ref, img))
+	id, err = testimage.ID(img)
+	must(im.t, err)
+	return ref, id
+}
+
+// archive builds an image archive that holds ref and returns its path.
+func (im *images) archive(dir, ref string) string {
+	im.t.Helper()
+	opts := im.options("archive")
+	opts.Refs = []string{ref}
+	path, err := testimage.Build(dir, opts)
+	must(im.t, err)
+	return path
+}
+
+func (im *images) options(version string) testimage.Options {
+	return testimage.Options{
+		Env:    []string{"VERSION=" + version},
+		Labels: map[string]string{testimage.TestLabel: im.mark},
+		Salt:   im.mark + version, // no other test has an image of this id
+	}
+}
+
+// has reports whether the engine has an image, by reference or id.
+func (im *images) has(ref string) bool {
+	im.t.Helper()
+	ctx, cancel := im.ctx()
+	defer cancel()
+	_, err := im.cli.ImageInspect(ctx, ref)
+	if err != nil && !errdefs.IsNotFound(err) {
+		im.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// awaitGone waits until the engine has an image no more.
+func (im *images) awaitGone(ref string) {
+	im.t.Helper()
+	eventually(im.t, "image "+ref+" is gone", func() error {
+		if im.has(ref) {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+}
+
+// remove removes what is left of this test's images, by its own label.
+func (im *images) remove() {
+	ctx, cancel := im.ctx()
+	defer cancel()
+	list, err := im.cli.ImageList(ctx, image.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", testimage.TestLabel+"="+im.mark)),
+	})
+	if err != nil {
+		im.t.Errorf("cleanup: %v", err)
+		return
+	}
+	for _, i := range list {
+		_, err := im.cli.ImageRemove(ctx, i.ID, image.RemoveOptions{Force: true})
+		if err != nil && !errdefs.IsNotFound(err) {
+			im.t.Errorf("cleanup: image %s: %v", i.ID, err)
+		}
+	}
+}
+
+func (im *images) ctx() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(im.t.Context()), 60*time.Second)
+}
