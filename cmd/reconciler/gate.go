@@ -47,7 +47,7 @@ func (g *engineGate) Run(ctx context.Context) error {
 	for {
 		wait := gatePoll
 		if g.Cache.Synced() && !g.claimed() {
-			err := g.take(g.Cache.Engine().ID)
+			err := g.take(ctx, g.Cache.Engine().ID)
 			switch {
 			case err == nil:
 				said = false
@@ -79,12 +79,12 @@ func (g *engineGate) claimed() bool {
 	return g.engine != "" && g.engine == g.Cache.Engine().ID
 }
 
-func (g *engineGate) take(engine string) error {
+func (g *engineGate) take(ctx context.Context, engine string) error {
 	if engine == "" {
 		return errors.New("the engine tells no id")
 	}
 	g.release()
-	c, err := host.ClaimEngine(engine, g.nodeID)
+	c, err := host.ClaimEngine(ctx, engine, g.nodeID)
 	if err != nil {
 		return fmt.Errorf("node id %s: %w", g.nodeID, err)
 	}

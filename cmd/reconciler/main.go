@@ -15,7 +15,7 @@ func main() { os.Exit(run()) }
 
 // run is main with an exit code, so that deferred calls are made.
 func run() int {
-	ctx, stop := signals(context.Background())
+	ctx, stop := signals(context.Background(), func() { os.Exit(1) })
 	defer stop()
 	if err := NewRootCommand().ExecuteContext(ctx); err != nil {
 		if text := err.Error(); text != "" {

@@ -8,8 +8,8 @@ import (
 )
 
 // signals returns a context that ends with the first SIGTERM or SIGINT. The
-// second ends the process at once: whoever sends it will not wait.
-func signals(parent context.Context) (context.Context, context.CancelFunc) {
+// second calls atOnce, which ends the process: whoever sends it will not wait.
+func signals(parent context.Context, atOnce func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT)
@@ -20,7 +20,7 @@ func signals(parent context.Context) (context.Context, context.CancelFunc) {
 		case <-ctx.Done():
 		}
 		if _, again := <-ch; again {
-			os.Exit(1)
+			atOnce()
 		}
 	}()
 	return ctx, func() {

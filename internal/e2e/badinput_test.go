@@ -142,13 +142,27 @@ func TestSlowWriter(t *testing.T) {
 	f, err := os.Create(filepath.Join(w.manifests, "web.hcl"))
 	must(t, err)
 	defer f.Close()
-	for piece := range slices.Chunk([]byte(good), len(good)/10) {
-		_, err := f.Write(piece)
-		must(t, err)
-		time.Sleep(100 * time.Millisecond)
+	written := make(chan error, 1)
+	go func() { // beside the questions below, which may be slow
+		for piece := range slices.Chunk([]byte(good), len(good)/20) {
+			if _, err := f.Write(piece); err != nil {
+				written <- err
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		written <- nil
+	}()
+	for {
+		select {
+		case err := <-written:
+			must(t, err)
+			w.awaitRunning("web", 1)
+			return
+		default:
+		}
 		if s, err := w.status(); err != nil || len(s.problemsOf("web.hcl")) > 0 {
 			t.Fatal(errors.Join(err, fmt.Errorf("problems: %v", s.Problems)))
 		}
 	}
-	w.awaitRunning("web", 1)
 }

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// clock is what the tests read of an image's record.
-type clock struct {
-	UnusedSince time.Time `json:"unused_since"`
-	DeleteAt    time.Time `json:"delete_at"`
+// imageRecord is what the tests read of a value of the images bucket.
+type imageRecord struct {
+	Clock struct {
+		UnusedSince time.Time `json:"unused_since"`
+	} `json:"clock"`
 }
 
 // TestImageDelay: an image goes after its delay and not before, and the clock
@@ -24,29 +25,29 @@ func TestImageDelay(t *testing.T) {
 	w.take("web.hcl")
 	w.awaitNone("web")
 
-	var before, after clock
+	var before, after imageRecord
 	eventually(t, "the image's clock is in the state file", func() error {
 		if err := w.record(&before, "images", id); err != nil {
 			return err
 		}
-		if before.UnusedSince.IsZero() {
+		if before.Clock.UnusedSince.IsZero() {
 			return errors.New("no unused_since")
 		}
 		return nil
 	})
-	if before.UnusedSince.Before(begin.Add(-time.Second)) || before.UnusedSince.After(time.Now().Add(time.Second)) {
-		t.Errorf("unused since %s, while the file went at %s", before.UnusedSince, begin)
+	if before.Clock.UnusedSince.Before(begin.Add(-time.Second)) || before.Clock.UnusedSince.After(time.Now().Add(time.Second)) {
+		t.Errorf("unused since %s, while the file went at %s", before.Clock.UnusedSince, begin)
 	}
 	w.crash()
 	time.Sleep(2 * time.Second)
 	w.up()
 	must(t, w.record(&after, "images", id))
-	if !after.UnusedSince.Equal(before.UnusedSince) {
-		t.Errorf("unused since %s, was %s before the restart", after.UnusedSince, before.UnusedSince)
+	if !after.Clock.UnusedSince.Equal(before.Clock.UnusedSince) {
+		t.Errorf("unused since %s, was %s before the restart", after.Clock.UnusedSince, before.Clock.UnusedSince)
 	}
-	for time.Until(before.UnusedSince.Add(delay)) > 500*time.Millisecond {
+	for time.Until(before.Clock.UnusedSince.Add(delay)) > 500*time.Millisecond {
 		if !w.images.has(ref) {
-			t.Fatalf("the image went %s before its time", time.Until(before.UnusedSince.Add(delay)))
+			t.Fatalf("the image went %s before its time", time.Until(before.Clock.UnusedSince.Add(delay)))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
