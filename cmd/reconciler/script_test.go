@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -86,17 +85,22 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// quickly is `quickly PROGRAM [ARG…]`: the program succeeds within a second.
+// quickly is `quickly PROGRAM [ARG…]`: the program succeeds within a second. It
+// may try three times: a program that waits for a lock that the agent keeps
+// never comes back, and a machine that is busy with other tests is late once.
 func quickly(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: quickly PROGRAM [ARG...]")
 	}
-	begin := time.Now()
-	err := ts.Exec(args[0], args[1:]...)
-	took := time.Since(begin)
-	ts.Logf("%s: %s", args, took)
-	if took > time.Second {
-		err = errors.Join(err, fmt.Errorf("it took %s, more than a second", took))
+	var took time.Duration
+	for range 3 {
+		begin := time.Now()
+		ts.Check(ts.Exec(args[0], args[1:]...))
+		took = time.Since(begin)
+		ts.Logf("%s: %s", args, took)
+		if took < time.Second {
+			return
+		}
 	}
-	ts.Check(err)
+	ts.Fatalf("%s took %s, more than a second", args, took)
 }
