@@ -107,10 +107,8 @@ func (c *portContest) next() (loser string, why clash, found bool) {
 
 func firstOverlap(a, b []hostPort) (hostPort, bool) {
 	for _, p := range a {
-		for _, q := range b {
-			if p.overlaps(q) {
-				return p, true
-			}
+		if slices.ContainsFunc(b, p.overlaps) {
+			return p, true
 		}
 	}
 	return hostPort{}, false

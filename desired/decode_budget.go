@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -164,8 +166,8 @@ func (m *meter) loop(n *hclsyntax.ForExpr) extent {
 // name bounds what a name stands for.
 func (m *meter) name(n *hclsyntax.ScopeTraversalExpr) extent {
 	root := n.Traversal.RootName()
-	for i := len(m.bound) - 1; i >= 0; i-- {
-		if x, ok := m.bound[i][root]; ok {
+	for _, names := range slices.Backward(m.bound) {
+		if x, ok := names[root]; ok {
 			return x
 		}
 	}

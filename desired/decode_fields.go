@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -190,16 +191,16 @@ func (l *loader) labelled(it item) bool {
 
 // listOf is `a, b and c`.
 func listOf(names []string) string {
-	out := ""
+	var out strings.Builder
 	for i, name := range names {
 		switch {
 		case i == 0:
 		case i == len(names)-1:
-			out += " and "
+			out.WriteString(" and ")
 		default:
-			out += ", "
+			out.WriteString(", ")
 		}
-		out += name
+		out.WriteString(name)
 	}
-	return out
+	return out.String()
 }

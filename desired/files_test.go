@@ -140,8 +140,16 @@ func TestCheckText(t *testing.T) {
 		src       string
 		line, col int // 0: it is text
 	}{
-		{"", 0, 0}, {"job {}\n", 0, 0}, {"ü€😀", 0, 0}, {"\xef\xbb\xbfjob", 0, 0}, {"a\n\uFFFD", 0, 0},
-		{"\xff", 1, 1}, {"ab\xff", 1, 3}, {"a\nbü\xc3", 2, 3}, {"a\x00b", 1, 2}, {"\xed\xa0\x80", 1, 1},
+		{"", 0, 0},
+		{"job {}\n", 0, 0},
+		{"ü€😀", 0, 0},
+		{"\xef\xbb\xbfjob", 0, 0},
+		{"a\n\uFFFD", 0, 0},
+		{"\xff", 1, 1},
+		{"ab\xff", 1, 3},
+		{"a\nbü\xc3", 2, 3},
+		{"a\x00b", 1, 2},
+		{"\xed\xa0\x80", 1, 1},
 	}
 	for _, tt := range tests {
 		p := checkText("a.hcl", []byte(tt.src))

@@ -27,19 +27,19 @@ func TestGeneration(t *testing.T) {
 		told   string // reason, "" for nothing
 	}{
 		{name: "new", file: block("web"), want: 1, told: "JobAdded web"},
-		{name: "unchanged", stored: ptr(rec(3, old)), file: block("web"), want: 3},
-		{name: "reformatted", stored: ptr(rec(3, old)), file: "# comment\n\n" + block("web"), want: 3},
-		{name: "edited", stored: ptr(rec(3, old)), file: block("web", "image=v2"), want: 4, told: "JobChanged web"},
-		{name: "edited and runs", stored: ptr(rec(3, old)), runs: ptr(labels(3, old)), file: block("web", "image=v2"), want: 4, told: "JobChanged web"},
-		{name: "no record, runs as the file says", runs: ptr(labels(7, old)), file: block("web"), want: 7, told: "JobAdded web"},
-		{name: "no record, runs otherwise", runs: ptr(labels(7, edited)), file: block("web"), want: 8, told: "JobAdded web"},
-		{name: "no record, allocs of a later one", runs: ptr(labels(7, old)), allocs: 9, file: block("web"), want: 10, told: "JobAdded web"},
-		{name: "older store, runs as the file says", stored: ptr(rec(3, old)), runs: ptr(labels(5, edited)), file: block("web", "image=v2"), want: 5, told: "JobAdded web"},
-		{name: "older store, runs otherwise", stored: ptr(rec(3, old)), runs: ptr(labels(5, edited)), file: block("web"), want: 6, told: "JobChanged web"},
-		{name: "made in an older generation", stored: ptr(rec(3, old)), runs: ptr(labels(2, old)), file: block("web"), want: 3},
+		{name: "unchanged", stored: new(rec(3, old)), file: block("web"), want: 3},
+		{name: "reformatted", stored: new(rec(3, old)), file: "# comment\n\n" + block("web"), want: 3},
+		{name: "edited", stored: new(rec(3, old)), file: block("web", "image=v2"), want: 4, told: "JobChanged web"},
+		{name: "edited and runs", stored: new(rec(3, old)), runs: new(labels(3, old)), file: block("web", "image=v2"), want: 4, told: "JobChanged web"},
+		{name: "no record, runs as the file says", runs: new(labels(7, old)), file: block("web"), want: 7, told: "JobAdded web"},
+		{name: "no record, runs otherwise", runs: new(labels(7, edited)), file: block("web"), want: 8, told: "JobAdded web"},
+		{name: "no record, allocs of a later one", runs: new(labels(7, old)), allocs: 9, file: block("web"), want: 10, told: "JobAdded web"},
+		{name: "older store, runs as the file says", stored: new(rec(3, old)), runs: new(labels(5, edited)), file: block("web", "image=v2"), want: 5, told: "JobAdded web"},
+		{name: "older store, runs otherwise", stored: new(rec(3, old)), runs: new(labels(5, edited)), file: block("web"), want: 6, told: "JobChanged web"},
+		{name: "made in an older generation", stored: new(rec(3, old)), runs: new(labels(2, old)), file: block("web"), want: 3},
 		{name: "wanted again", stored: &tomb, file: block("web"), want: 5, told: "JobAdded web"},
-		{name: "wanted again while it stops", stored: &tomb, runs: ptr(labels(6, old)), file: block("web"), want: 7, told: "JobAdded web"},
-		{name: "orphan that is deleted, wanted again", stored: &store.JobRecord{Deleted: epoch}, runs: ptr(labels(6, old)), file: block("web"), want: 7, told: "JobAdded web"},
+		{name: "wanted again while it stops", stored: &tomb, runs: new(labels(6, old)), file: block("web"), want: 7, told: "JobAdded web"},
+		{name: "orphan that is deleted, wanted again", stored: &store.JobRecord{Deleted: epoch}, runs: new(labels(6, old)), file: block("web"), want: 7, told: "JobAdded web"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,8 +71,6 @@ func TestGeneration(t *testing.T) {
 		})
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func TestNoGenerationBeforeRunningIsKnown(t *testing.T) {
 	w := newWorld()

@@ -33,7 +33,7 @@ type literalWalker struct {
 // names is known.
 func (l *loader) keepLiterals(expr hclsyntax.Expression) bool {
 	w := &literalWalker{l: l}
-	hclsyntax.Walk(expr, w)
+	_ = hclsyntax.Walk(expr, w) // what Enter and Exit find goes to the loader
 	return !w.failed
 }
 
@@ -145,7 +145,7 @@ func (w *literalWalker) checkName(ref *hclsyntax.ScopeTraversalExpr) {
 
 func callsFunction(expr hclsyntax.Expression) bool {
 	found := false
-	hclsyntax.VisitAll(expr, func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(expr, func(n hclsyntax.Node) hcl.Diagnostics {
 		if _, ok := n.(*hclsyntax.FunctionCallExpr); ok {
 			found = true
 		}

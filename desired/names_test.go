@@ -46,8 +46,11 @@ func TestInFolder(t *testing.T) {
 		key, folder string
 		want        bool
 	}{
-		{"sub/a.hcl", "sub", true}, {"sub/x/a.hcl", "sub", true},
-		{"subway/a.hcl", "sub", false}, {"sub", "sub", false}, {"a.hcl", "sub", false},
+		{"sub/a.hcl", "sub", true},
+		{"sub/x/a.hcl", "sub", true},
+		{"subway/a.hcl", "sub", false},
+		{"sub", "sub", false},
+		{"a.hcl", "sub", false},
 	} {
 		if got := inFolder(tt.key, tt.folder); got != tt.want {
 			t.Errorf("%q in %q: %t", tt.key, tt.folder, got)

@@ -120,7 +120,7 @@ func bombs() map[string]string {
 func chain(n int) string {
 	var b strings.Builder
 	for i := n - 1; i > 0; i-- {
-		b.WriteString(fmt.Sprintf("c%04d = local.c%04d\n", i, i-1))
+		fmt.Fprintf(&b, "c%04d = local.c%04d\n", i, i-1)
 	}
 	return b.String() + "c0000 = \"x\"\n"
 }

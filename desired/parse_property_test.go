@@ -3,7 +3,7 @@ package desired
 import (
 	"fmt"
 	"maps"
-	"math/rand"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -95,11 +95,10 @@ func drawJob(t *rapid.T) *job.Job {
 // printer writes a job as a manifest. What does not matter to its meaning is
 // left to chance.
 type printer struct {
-	rnd   *rand.Rand
-	depth int
+	rnd *rand.Rand
 }
 
-func (p *printer) coin() bool { return p.rnd.Intn(2) == 0 }
+func (p *printer) coin() bool { return p.rnd.IntN(2) == 0 }
 
 func (p *printer) quote(s string) string {
 	// In a template "${" stays as it is, the way a person writes it; all
@@ -126,11 +125,11 @@ func (p *printer) lines(parts []string) string {
 		if part == "" {
 			continue
 		}
-		if p.rnd.Intn(5) == 0 {
+		if p.rnd.IntN(5) == 0 {
 			b.WriteString("# a comment with [ \"${\n\n")
 		}
-		b.WriteString(strings.Repeat(" ", p.rnd.Intn(4)) + part)
-		if p.rnd.Intn(5) == 0 {
+		b.WriteString(strings.Repeat(" ", p.rnd.IntN(4)) + part)
+		if p.rnd.IntN(5) == 0 {
 			b.WriteString(" // why")
 		}
 		b.WriteString("\n")
@@ -139,7 +138,7 @@ func (p *printer) lines(parts []string) string {
 }
 
 func (p *printer) attr(key, value string) string {
-	return key + strings.Repeat(" ", p.rnd.Intn(3)) + "=" + strings.Repeat(" ", p.rnd.Intn(3)) + value
+	return key + strings.Repeat(" ", p.rnd.IntN(3)) + "=" + strings.Repeat(" ", p.rnd.IntN(3)) + value
 }
 
 func (p *printer) number(n int) string {
@@ -185,7 +184,7 @@ func (p *printer) dict(name string, m map[string]string) string {
 		}
 		attrs = append(attrs, p.attr(key, p.quote(m[k])))
 	}
-	switch p.rnd.Intn(3) {
+	switch p.rnd.IntN(3) {
 	case 0:
 		return name + " = {\n" + p.lines(attrs) + "}"
 	case 1:
@@ -257,7 +256,7 @@ func TestParseGivesBackWhatWasPrinted(t *testing.T) {
 		want := drawJob(t)
 		var hashes []string
 		for range 2 {
-			p := &printer{rnd: rand.New(rand.NewSource(rapid.Int64().Draw(t, "form")))}
+			p := &printer{rnd: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "form"), 0))}
 			src := p.job(want)
 			jobs, problems := Parse("a.hcl", []byte(src))
 			if len(jobs) != 1 {

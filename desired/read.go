@@ -134,8 +134,7 @@ func accessProblem(file string, err error) store.Problem {
 // reasonOf is the bare reason of a file system error: the path is told by the
 // one who prints it.
 func reasonOf(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()

@@ -15,15 +15,20 @@ import (
 // port or a writable source of the host with spec. A job that was renamed is
 // such a pair: the new one starts when the old one is gone.
 func (c *Controller) waitFor(name string, spec *job.Job) []string {
+	return sharing(name, spec, c.Store.Jobs.All(), c.hasLiveAllocs)
+}
+
+// sharing is waitFor over given records; live tells whether a job has
+// allocations that have not ended.
+func sharing(name string, spec *job.Job, all map[string]store.JobRecord, live func(name string) bool) []string {
 	mine := claims(spec)
 	if len(mine) == 0 {
 		return nil
 	}
 	var out []string
-	all := c.Store.Jobs.All()
 	for _, other := range slices.Sorted(maps.Keys(all)) {
 		rec := all[other]
-		if other == name || rec.Spec == nil || !leavingJob(rec) || !c.hasLiveAllocs(other) {
+		if other == name || rec.Spec == nil || !leavingJob(rec) || !live(other) {
 			continue
 		}
 		for _, claim := range slices.Sorted(maps.Keys(claims(rec.Spec))) {

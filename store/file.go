@@ -40,7 +40,7 @@ type identity struct {
 func identityOf(fi fs.FileInfo) identity {
 	id := identity{size: fi.Size(), modified: fi.ModTime().UnixNano()}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		id.dev, id.ino = uint64(st.Dev), st.Ino
+		id.dev, id.ino = uint64(st.Dev), st.Ino //nolint:unconvert // Dev has 32 bits on MIPS
 	}
 	return id
 }
@@ -58,7 +58,6 @@ type dbFile struct {
 // opened is one opening of the file.
 type opened struct {
 	*dbFile
-	ctx     context.Context
 	file    *os.File
 	changed bool // somebody else touched the file, or there is none
 	empty   bool // bbolt will initialise it
@@ -67,9 +66,9 @@ type opened struct {
 // update runs fn in one read-write transaction and commits it if fn returns
 // true. changed tells fn that the file is not as we left it.
 func (f *dbFile) update(ctx context.Context, fn func(tx *bolt.Tx, changed bool) (commit bool, err error)) error {
-	o := &opened{dbFile: f, ctx: ctx}
+	o := &opened{dbFile: f}
 	return o.guarded(func() error {
-		db, err := bolt.Open(f.path, fileMode, &bolt.Options{OpenFile: o.lock, NoStatistics: true})
+		db, err := bolt.Open(f.path, fileMode, &bolt.Options{OpenFile: o.locker(ctx), NoStatistics: true})
 		if err != nil {
 			o.discardEmpty()
 			return err
@@ -104,9 +103,9 @@ func (o *opened) transact(db *bolt.DB, fn func(*bolt.Tx, bool) (bool, error)) er
 
 // view runs fn in a read-only transaction. A missing file is fs.ErrNotExist.
 func (f *dbFile) view(ctx context.Context, fn func(tx *bolt.Tx) error) error {
-	o := &opened{dbFile: f, ctx: ctx}
+	o := &opened{dbFile: f}
 	return o.guarded(func() error {
-		db, err := bolt.Open(f.path, fileMode, &bolt.Options{ReadOnly: true, OpenFile: o.lock, NoStatistics: true})
+		db, err := bolt.Open(f.path, fileMode, &bolt.Options{ReadOnly: true, OpenFile: o.locker(ctx), NoStatistics: true})
 		if err != nil {
 			return err
 		}
@@ -153,10 +152,16 @@ func (o *opened) abandon() {
 	}
 }
 
-// lock is bolt.Options.OpenFile: it returns the file open, locked, and checked
-// if somebody else touched it. bbolt then locks the same descriptor once more,
-// which changes nothing.
-func (o *opened) lock(path string, flag int, perm os.FileMode) (*os.File, error) {
+// locker is lock as bolt.Options.OpenFile wants it.
+func (o *opened) locker(ctx context.Context) openFunc {
+	return func(path string, flag int, perm os.FileMode) (*os.File, error) {
+		return o.lock(ctx, path, flag, perm)
+	}
+}
+
+// lock returns the file open, locked, and checked if somebody else touched it.
+// bbolt then locks the same descriptor once more, which changes nothing.
+func (o *opened) lock(ctx context.Context, path string, flag int, perm os.FileMode) (*os.File, error) {
 	how := syscall.LOCK_EX
 	if flag&os.O_RDWR == 0 {
 		how = syscall.LOCK_SH
@@ -169,7 +174,7 @@ func (o *opened) lock(path string, flag int, perm os.FileMode) (*os.File, error)
 		if err != nil {
 			return nil, err
 		}
-		again, err := o.take(file, path, how)
+		again, err := o.take(ctx, file, path, how)
 		if err == nil && !again {
 			o.file = file
 			return file, nil
@@ -183,8 +188,8 @@ func (o *opened) lock(path string, flag int, perm os.FileMode) (*os.File, error)
 
 // take locks file and looks at it. again is true if the path was given to
 // another file meanwhile.
-func (o *opened) take(file *os.File, path string, how int) (again bool, err error) {
-	if err := flockWait(o.ctx, file, how, lockWait); err != nil {
+func (o *opened) take(ctx context.Context, file *os.File, path string, how int) (again bool, err error) {
+	if err := flockWait(ctx, file, how, lockWait); err != nil {
 		return false, err
 	}
 	fi, err := file.Stat()

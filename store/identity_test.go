@@ -76,7 +76,7 @@ func TestNodeIDDiffers(t *testing.T) {
 	if a == b || a == newNodeID("/a", "n") || a != newNodeID("/a", "m") {
 		t.Error("node ids do not depend on machine and directory alone")
 	}
-	if newNodeID("/a", "") == newNodeID("/a", "") {
+	if first, second := newNodeID("/a", ""), newNodeID("/a", ""); first == second {
 		t.Error("without a machine id the node id is not random")
 	}
 	for _, id := range []string{a, b, newNodeID("/a", "")} {

@@ -32,6 +32,23 @@ func Read(dir string) (*Store, time.Time, error) {
 	return s, s.health.last, nil
 }
 
+// Memory returns an empty state in memory for a data directory that has none
+// yet, with the node id that Open would take. It makes and changes nothing;
+// puts go nowhere.
+func Memory(dir string) *Store {
+	if abs, err := resolve(dir); err == nil {
+		dir = abs
+	} else if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	s := newStore(dir, Options{}, &dbFile{path: filepath.Join(dir, fileName), open: os.OpenFile})
+	s.readOnly, s.closed, s.fresh = true, true, true
+	if s.nodeID = readNodeID(dir); s.nodeID == "" {
+		s.nodeID = newNodeID(dir, machineID(machineIDFiles))
+	}
+	return s
+}
+
 func readState(dir string) (*Store, error) {
 	file := &dbFile{path: filepath.Join(dir, fileName), open: os.OpenFile}
 	deadline := time.Now().Add(readWait)

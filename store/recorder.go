@@ -18,10 +18,10 @@ const (
 	// flushWait bounds the last write at the end.
 	flushWait = 2 * time.Second
 
-	// A failed write is tried again after backoffMin, then twice that and so
-	// on up to backoffMax. Somebody in Sync shortens the wait to backoffMin.
-	backoffMin = 250 * time.Millisecond
-	backoffMax = 15 * time.Second
+	// A failed write is tried again after backoffFirst, then twice that and so
+	// on up to backoffMax. Somebody in Sync shortens the wait to backoffFirst.
+	backoffFirst = 250 * time.Millisecond
+	backoffMax   = 15 * time.Second
 	// busyWarn is how long a reader may hold the file before it is a warning.
 	busyWarn = 5 * time.Second
 )
@@ -80,15 +80,15 @@ func (s *Store) pause(ctx context.Context, err error) {
 	if errors.Is(err, ErrBusy) {
 		return
 	}
-	s.backoff = min(max(backoffMin, 2*s.backoff), backoffMax)
-	soon := time.NewTimer(backoffMin)
+	s.backoff = min(max(backoffFirst, 2*s.backoff), backoffMax)
+	soon := time.NewTimer(backoffFirst)
 	defer soon.Stop()
 	select {
 	case <-ctx.Done():
 		return
 	case <-soon.C:
 	}
-	late := time.NewTimer(s.backoff - backoffMin)
+	late := time.NewTimer(s.backoff - backoffFirst)
 	defer late.Stop()
 	select {
 	case <-ctx.Done():

@@ -42,8 +42,7 @@ const (
 func checkStructure(r io.ReaderAt, size int64) error {
 	c := &checker{r: r, size: size}
 	if err := c.check(); err != nil {
-		var io *readError
-		if errors.As(err, &io) {
+		if _, unread := errors.AsType[*readError](err); unread {
 			return err
 		}
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)

@@ -18,11 +18,16 @@ import (
 )
 
 // runningJobs tells desired which jobs have containers of ours.
-type runningJobs struct{ gate *engineGate }
+type runningJobs struct{ view containerView }
+
+// containerView is what is known of the engine's containers.
+type containerView interface {
+	Containers() ([]observed.Container, bool)
+}
 
 // RunningJobs reads the labels of our containers.
 func (r runningJobs) RunningJobs() (map[string]desired.RunningJob, bool) {
-	all, ok := r.gate.Containers()
+	all, ok := r.view.Containers()
 	if !ok {
 		return nil, false
 	}

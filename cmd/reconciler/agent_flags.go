@@ -30,6 +30,14 @@ func (f *agentFlags) register(cmd *cobra.Command) {
 	fs.DurationVar(&f.deleteGrace, "delete-grace", d.DeleteGrace, "how long a file must be gone before its jobs are deleted")
 }
 
+// registerPlan registers those that a plan depends on.
+func (f *agentFlags) registerPlan(cmd *cobra.Command) {
+	d := config.Default()
+	fs := cmd.Flags()
+	fs.StringVar(&f.manifests, "manifests", d.ManifestDir, "directory of the manifests, if no agent answers")
+	fs.StringVar(&f.endpoint, "docker-endpoint", "", "Docker endpoint, if no agent answers (default DOCKER_HOST, then the default socket)")
+}
+
 // override sets in cfg what was given on the command line, and checks the
 // whole.
 func (f *agentFlags) override(cmd *cobra.Command, cfg *config.Config) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"reconciler/internal/control"
+	"reconciler/internal/job"
 	"reconciler/store"
 )
 
@@ -27,6 +28,9 @@ func (a *agent) Status() control.Status {
 
 // Events returns what happened, oldest first.
 func (a *agent) Events() []store.Event { return a.store.Events() }
+
+// Plan tells what would be done from here.
+func (a *agent) Plan() ([]job.Forecast, error) { return a.controller.Forecast() }
 
 // ConfirmDeletions lets the held deletions go on.
 func (a *agent) ConfirmDeletions(ctx context.Context) ([]string, error) {

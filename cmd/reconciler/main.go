@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -18,6 +19,9 @@ func run() int {
 	ctx, stop := signals(context.Background(), func() { os.Exit(1) })
 	defer stop()
 	if err := NewRootCommand().ExecuteContext(ctx); err != nil {
+		if code := exitCode(0); errors.As(err, &code) {
+			return int(code)
+		}
 		if text := err.Error(); text != "" {
 			fmt.Fprintln(os.Stderr, "reconciler: "+text)
 		}
@@ -25,3 +29,10 @@ func run() int {
 	}
 	return 0
 }
+
+// exitCode is the error of a verb that has said everything and ends with a
+// code of its own.
+type exitCode int
+
+// Error is empty: there is nothing more to say.
+func (c exitCode) Error() string { return "" }

@@ -42,6 +42,7 @@ container changes, delete it and the container goes.`,
 	root.AddCommand(
 		newAgentCommand(o),
 		newValidateCommand(o),
+		newPlanCommand(o),
 		newStatusCommand(o),
 		newConfirmCommand(o),
 		newVersionCommand(),

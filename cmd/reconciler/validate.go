@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,9 +12,6 @@ import (
 	"reconciler/internal/config"
 	"reconciler/store"
 )
-
-// errSaid ends the program with exit code 1 after everything was printed.
-var errSaid = errors.New("")
 
 func newValidateCommand(o *options) *cobra.Command {
 	return &cobra.Command{
@@ -41,7 +37,7 @@ are printed with file, line and column; the exit code is 1 if there is any.`,
 				bad = printProblems(cmd.OutOrStdout(), problems) || bad
 			}
 			if bad {
-				return errSaid
+				return exitCode(1)
 			}
 			return nil
 		},

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"reconciler/internal/job"
 	"reconciler/store"
 )
 
@@ -47,6 +48,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) Events(ctx context.Context) ([]store.Event, error) {
 	var out []store.Event
 	return out, c.do(ctx, http.MethodGet, "/v1/events", &out)
+}
+
+// Plan asks what would be done from here.
+func (c *Client) Plan(ctx context.Context) ([]job.Forecast, error) {
+	out := []job.Forecast{}
+	return out, c.do(ctx, http.MethodGet, "/v1/plan", &out)
 }
 
 // ConfirmDeletions releases the held deletions and names the jobs.

@@ -37,6 +37,9 @@ type fakeAgent struct {
 func (a fakeAgent) Status() Status        { return a.status }
 func (a fakeAgent) Events() []store.Event { return []store.Event{{Reason: "Placed", Count: 2}} }
 func (a fakeAgent) Health() Health        { return a.health }
+func (a fakeAgent) Plan() ([]job.Forecast, error) {
+	return []job.Forecast{{Job: "web", Do: "place", After: job.Duration(time.Second)}}, a.err
+}
 func (a fakeAgent) ConfirmDeletions(context.Context) ([]string, error) {
 	return a.confirmed, a.err
 }
@@ -87,6 +90,9 @@ func TestClientAndServer(t *testing.T) {
 		if events, err := c.Events(t.Context()); err != nil || len(events) != 1 || events[0].Count != 2 {
 			t.Errorf("events %v, %v", events, err)
 		}
+		if steps, err := c.Plan(t.Context()); err != nil || len(steps) != 1 || steps[0].After.Std() != time.Second {
+			t.Errorf("plan %v, %v", steps, err)
+		}
 		info, err := os.Stat(filepath.Join(dir, socketName))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("socket has mode %v, %v; want 0600", info.Mode(), err)
@@ -123,7 +129,7 @@ func TestNoAgent(t *testing.T) {
 
 func leaveSocket(t *testing.T, dir string) {
 	t.Helper()
-	l, err := listen(dir)
+	l, err := listen(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +145,7 @@ func TestListenLeavesWhatIsNoSocket(t *testing.T) {
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(dir); err == nil || !strings.Contains(err.Error(), "is no socket") {
+	if _, err := listen(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "is no socket") {
 		t.Errorf("error %v", err)
 	}
 	if b, _ := os.ReadFile(path); string(b) != "precious" {

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"reconciler/internal/job"
 	"reconciler/store"
 )
 
@@ -28,6 +29,8 @@ const (
 type Agent interface {
 	Status() Status
 	Events() []store.Event
+	// Plan tells what would be done from here, in order.
+	Plan() ([]job.Forecast, error)
 	// ConfirmDeletions lets the deletions that are held go on, and names the
 	// jobs.
 	ConfirmDeletions(ctx context.Context) ([]string, error)
@@ -61,14 +64,15 @@ type Server struct {
 
 // Run serves until ctx ends. The error says what could not be listened on.
 func (s *Server) Run(ctx context.Context) error {
-	unix, err := listen(s.Dir)
+	unix, err := listen(ctx, s.Dir)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serve(ctx, unix, s.control()) })
 	if s.HTTP != "" {
-		tcp, err := net.Listen("tcp", s.HTTP)
+		var lc net.ListenConfig
+		tcp, err := lc.Listen(ctx, "tcp", s.HTTP)
 		if err != nil {
 			_ = unix.Close()
 			return fmt.Errorf("http address: %w", err)
@@ -106,6 +110,7 @@ func (s *Server) control() http.Handler {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Agent.Status()) })
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Agent.Events()) })
+	mux.HandleFunc("GET /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/confirm-deletions", s.confirm)
 	return mux
 }
@@ -117,6 +122,18 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 		code = http.StatusServiceUnavailable
 	}
 	answer(w, code, h)
+}
+
+func (s *Server) plan(w http.ResponseWriter, _ *http.Request) {
+	steps, err := s.Agent.Plan()
+	if err != nil {
+		answer(w, http.StatusConflict, failure{Error: err.Error()})
+		return
+	}
+	if steps == nil {
+		steps = []job.Forecast{}
+	}
+	answer(w, http.StatusOK, steps)
 }
 
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {

@@ -34,7 +34,7 @@ func socketPath(dir string) (path string, done func(), err error) {
 // listen makes the socket. The caller holds the lock of the data directory,
 // so a socket that is there already is one that a crash left behind; anything
 // else of that name is not touched.
-func listen(dir string) (net.Listener, error) {
+func listen(ctx context.Context, dir string) (net.Listener, error) {
 	path, done, err := socketPath(dir)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,8 @@ func listen(dir string) (net.Listener, error) {
 			return nil, fmt.Errorf("control socket: %w", err)
 		}
 	}
-	l, err := net.Listen("unix", path)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}

@@ -33,7 +33,7 @@ func statArchive(f *os.File) (archiveStat, os.FileInfo, error) {
 	}
 	st := archiveStat{size: fi.Size(), mtime: fi.ModTime()}
 	if sys, ok := fi.Sys().(*syscall.Stat_t); ok {
-		st.dev, st.inode = uint64(sys.Dev), sys.Ino
+		st.dev, st.inode = uint64(sys.Dev), sys.Ino //nolint:unconvert // Dev has 32 bits on MIPS
 		st.changed = time.Unix(sys.Ctim.Unix())
 	}
 	return st, fi, nil

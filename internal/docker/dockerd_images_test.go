@@ -157,7 +157,7 @@ func TestDockerd_Load(t *testing.T) {
 	if err != nil || !first.Ours {
 		t.Fatalf("%+v %v", first, err)
 	}
-	d.Engine.loaded = newLoadedArchives() // a restart: the ids tell that nothing is new
+	d.loaded = newLoadedArchives() // a restart: the ids tell that nothing is new
 	if again, err := d.Bring(ctx, req); err != nil || again != first {
 		t.Errorf("again: %+v %v", again, err)
 	}
@@ -212,7 +212,7 @@ func TestDockerd_CancelledPull(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	// Silence is measured on the engine's stream, so this one is cut as well.
-	d.Engine.opts.PullActivityTimeout = 300 * time.Millisecond
+	d.opts.PullActivityTimeout = 300 * time.Millisecond
 	_, err = d.Bring(t.Context(), job.ImageRequest{Ref: ref})
 	if reasonOf(err) != ReasonImagePullFailed || !strings.Contains(err.Error(), errSilent.Error()) {
 		t.Errorf("a stalled registry: %v", err)

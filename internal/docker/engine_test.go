@@ -137,7 +137,9 @@ func (s *script) servePull(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *script) serveList(w http.ResponseWriter) {
-	type item struct{ Id string }
+	type item struct {
+		ID string `json:"Id"`
+	}
 	list := []item{}
 	s.mu.Lock()
 	for _, id := range s.images {

@@ -230,7 +230,9 @@ func TestLaw_NoEarlyDelete_Leases(t *testing.T) {
 			t.Error("it was deleted")
 		}
 		close(hang)
-		<-ran
+		if err := <-ran; err == nil {
+			t.Error("a create that the engine refused counts as done")
+		}
 		<-pulled
 	})
 }

@@ -25,7 +25,7 @@ func (e *Engine) portHolder(ctx context.Context, own string, bindings nat.PortMa
 			if c, ok := published[publishedKey(b.HostPort, inside.Proto())]; ok && overlap(c.ip, b.HostIP) {
 				return fmt.Sprintf("port %s/%s is taken by container %s", b.HostPort, inside.Proto(), c.name)
 			}
-			if busy(inside.Proto(), net.JoinHostPort(b.HostIP, b.HostPort)) {
+			if busy(ctx, inside.Proto(), net.JoinHostPort(b.HostIP, b.HostPort)) {
 				return fmt.Sprintf("port %s/%s on %s is taken by a process outside Docker", b.HostPort, inside.Proto(), b.HostIP)
 			}
 		}
@@ -70,16 +70,17 @@ func unspecified(ip string) bool {
 }
 
 // busy reports whether the address cannot be bound because somebody has it.
-func busy(proto, addr string) bool {
+func busy(ctx context.Context, proto, addr string) bool {
+	var lc net.ListenConfig
 	var err error
 	if proto == "udp" {
 		var c net.PacketConn
-		if c, err = net.ListenPacket("udp", addr); err == nil {
+		if c, err = lc.ListenPacket(ctx, "udp", addr); err == nil {
 			_ = c.Close()
 		}
 	} else {
 		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
+		if l, err = lc.Listen(ctx, "tcp", addr); err == nil {
 			_ = l.Close()
 		}
 	}

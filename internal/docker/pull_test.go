@@ -334,11 +334,15 @@ func TestMeter(t *testing.T) {
 	m := newMeter()
 	for _, msg := range []message{
 		{Status: "Pulling from library/redis", ID: "7"},
-		{Status: "Pulling fs layer", ID: "a"}, {Status: "Waiting", ID: "b"}, {Status: "Already exists", ID: "c"},
+		{Status: "Pulling fs layer", ID: "a"},
+		{Status: "Waiting", ID: "b"},
+		{Status: "Already exists", ID: "c"},
 		{Status: "Downloading", ID: "a", Progress: progressDetail{5, 10}},
 		{Status: "Downloading", ID: "b", Progress: progressDetail{1, 100}},
-		{Status: "Verifying Checksum", ID: "a"}, {Status: "Download complete", ID: "a"},
-		{Status: "Extracting", ID: "a", Progress: progressDetail{2, 10}}, {Status: "Pull complete", ID: "a"},
+		{Status: "Verifying Checksum", ID: "a"},
+		{Status: "Download complete", ID: "a"},
+		{Status: "Extracting", ID: "a", Progress: progressDetail{2, 10}},
+		{Status: "Pull complete", ID: "a"},
 		{Status: "Digest: sha256:1"},
 	} {
 		m.add(msg)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -124,10 +125,8 @@ func (e *Engine) byName(ctx context.Context, name string) (*container.Summary, e
 		return nil, classify(ctx, "containers", err)
 	}
 	for i := range list {
-		for _, n := range list[i].Names {
-			if n == "/"+name {
-				return &list[i], nil
-			}
+		if slices.Contains(list[i].Names, "/"+name) {
+			return &list[i], nil
 		}
 	}
 	return nil, nil

@@ -17,7 +17,7 @@ import (
 
 // containerList makes the script list one container.
 func (s *script) containerList(id, name, imageID, state string, labels map[string]string) {
-	s.handle["GET /containers/json"] = func(w http.ResponseWriter, r *http.Request) {
+	s.handle["GET /containers/json"] = func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode([]map[string]any{{
 			"Id": id, "Names": []string{"/" + name}, "Image": "img", "ImageID": imageID, "State": state, "Labels": labels,
 			"Ports": []map[string]any{{"PrivatePort": 80, "PublicPort": 4711, "Type": "udp", "IP": "0.0.0.0"}},

@@ -109,6 +109,9 @@ func ParseLabels(labels map[string]string) (id Identity, ok bool, err error) {
 		if err := json.Unmarshal([]byte(p), &id.Ports); err != nil {
 			return Identity{}, false, fmt.Errorf("label %s: %w", LabelPorts, err)
 		}
+		if err := checkPorts(id.Ports); err != nil {
+			return Identity{}, false, fmt.Errorf("label %s: %w", LabelPorts, err)
+		}
 	}
 	if v := labels[LabelImageOurs]; v != "" {
 		if id.ImageOurs, err = strconv.ParseBool(v); err != nil {
@@ -116,6 +119,23 @@ func ParseLabels(labels map[string]string) (id Identity, ok bool, err error) {
 		}
 	}
 	return id, true, nil
+}
+
+// maxPort is the highest TCP and UDP port.
+const maxPort = 65535
+
+// checkPorts finds a number that is no port. To may be 0: the port has the
+// number that it has on the host.
+func checkPorts(ports []AllocPort) error {
+	for _, p := range ports {
+		if p.Host < 1 || p.Host > maxPort {
+			return fmt.Errorf("port %q: %d is no port on a host (1 to %d)", p.Label, p.Host, maxPort)
+		}
+		if p.To < 0 || p.To > maxPort {
+			return fmt.Errorf("port %q: %d is no port in a container (0 to %d)", p.Label, p.To, maxPort)
+		}
+	}
+	return nil
 }
 
 func parseCount(labels map[string]string, label string) (int, error) {

@@ -124,6 +124,14 @@ func TestParseLabelsDamaged(t *testing.T) {
 		{LabelPorts, "{"},
 		{LabelPorts, `{"label":"http"}`},
 		{LabelPorts, `[{"host":"many"}]`},
+		{LabelPorts, `[{"label":"http","to":80}]`},
+		{LabelPorts, `[{"label":"http","host":0,"to":80}]`},
+		{LabelPorts, `[{"label":"http","host":-1,"to":80}]`},
+		{LabelPorts, `[{"label":"http","host":65536,"to":80}]`},
+		{LabelPorts, `[{"label":"http","host":20000,"to":-1}]`},
+		{LabelPorts, `[{"label":"http","host":20000,"to":65536}]`},
+		{LabelPorts, `[{"label":"good","host":1,"to":1},{"label":"bad","host":0,"to":1}]`},
+		{LabelPorts, `[null]`},
 		{LabelImageOurs, "perhaps"},
 	} {
 		labels := goodLabels()
@@ -148,6 +156,16 @@ func TestParseLabelsWithoutOptional(t *testing.T) {
 	id, ok, err := ParseLabels(labels)
 	if !ok || err != nil || id.Ports != nil || id.ImageOurs || id.Job != "web" {
 		t.Errorf("ParseLabels = %+v, %v, %v", id, ok, err)
+	}
+}
+
+func TestParseLabelsPortBounds(t *testing.T) {
+	want := []AllocPort{{Label: "low", Host: 1, To: 0}, {Label: "high", Host: 65535, To: 65535}}
+	labels := goodLabels()
+	labels[LabelPorts] = `[{"label":"low","host":1},{"label":"high","host":65535,"to":65535}]`
+	id, ok, err := ParseLabels(labels)
+	if !ok || err != nil || !cmp.Equal(id.Ports, want) {
+		t.Errorf("ParseLabels = %+v, %v, %v, want the ports %+v", id, ok, err, want)
 	}
 }
 
@@ -207,6 +225,11 @@ func checkParse(t interface {
 	for _, name := range []string{id.Job, id.Group, id.Task, id.AllocID} {
 		if CheckName(name) != nil {
 			t.Fatalf("the name %q was let through", name)
+		}
+	}
+	for _, p := range id.Ports {
+		if p.Host < 1 || p.Host > 65535 || p.To < 0 || p.To > 65535 {
+			t.Fatalf("the port %+v was let through", p)
 		}
 	}
 	again, ok, err := ParseLabels(id.Labels())

@@ -42,8 +42,7 @@ func NewError(kind Kind, reason string, err error) error {
 // KindOf returns the kind and the reason of err: those of the outermost Error
 // in its chain, else Retried and "Error".
 func KindOf(err error) (Kind, string) {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind, e.Reason
 	}
 	return Retried, "Error"

@@ -35,17 +35,42 @@ var hostAttributes = []string{
 // KnownRuntimeName reports whether ${name} can be a runtime name in a task
 // whose environment is env, as far as a manifest alone can tell: a meta key
 // may come from the agent's config, so any is known. An environment variable
-// is known by its key and as env["KEY"].
+// is known by its key and as env["KEY"], and so may meta and attr be written.
+// What is neither one word nor of that form is the container's business.
 func KnownRuntimeName(name string, env map[string]string) bool {
-	if key, ok := strings.CutPrefix(name, `env["`); ok {
-		key, ok = strings.CutSuffix(key, `"]`)
-		return ok && (knownEnv(key) || hasKey(env, key))
+	if key, ok := indexed(name, "env"); ok {
+		return knownEnv(key) || hasKey(env, key)
+	}
+	if key, ok := indexed(name, "meta"); ok {
+		return key != ""
+	}
+	if key, ok := indexed(name, "attr"); ok {
+		name = "attr." + key
+	}
+	if !oneWord(name) {
+		return false
 	}
 	if attr, ok := strings.CutPrefix(name, "attr."); ok {
 		return slices.Contains(hostAttributes, attr) || slices.Contains(driverAttributes, attr)
 	}
 	return slices.Contains(runtimeNames, name) || slices.Contains(driverAttributes, name) ||
 		hasRuntimePrefix(name) || hasKey(env, name)
+}
+
+// indexed returns the key of a name of the form base["key"].
+func indexed(name, base string) (key string, ok bool) {
+	rest, opened := strings.CutPrefix(name, base+`["`)
+	key, closed := strings.CutSuffix(rest, `"]`)
+	return key, opened && closed && !strings.ContainsAny(key, "\"\n")
+}
+
+// oneWord reports whether all of name can stand in a name: what goes on behind
+// one is read as text.
+func oneWord(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !letter && (r < '0' || r > '9') && r != '_' && r != '-' && r != '.'
+	})
 }
 
 // knownEnv reports whether key is set in every container by us.

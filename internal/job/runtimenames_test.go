@@ -8,7 +8,7 @@ import (
 )
 
 func TestKnownRuntimeName(t *testing.T) {
-	env := map[string]string{"LEVEL": "debug", "a.b": "1"}
+	env := map[string]string{"LEVEL": "debug", "a.b": "1", "two words": "no name"}
 	for name, want := range map[string]bool{
 		"NOMAD_ALLOC_ID":                 true,
 		"NOMAD_ALOC_ID":                  false,
@@ -38,6 +38,16 @@ func TestKnownRuntimeName(t *testing.T) {
 		`env["HOME"]`:                    false,
 		`env["meta.owner"]`:              false,
 		`env["LEVEL"`:                    false,
+		`env["a"]["b"]`:                  false,
+		`meta["owner"]`:                  true,
+		`meta["two words"]`:              true,
+		`meta[""]`:                       false,
+		`attr["kernel.name"]`:            true,
+		`attr["kernel.nme"]`:             false,
+		`node["class"]`:                  false,
+		"NOMAD_PORT_http + 1":            false,
+		"meta.a ":                        false,
+		"two words":                      false,
 		"":                               false,
 		"FOO:-x":                         false,
 		"attr.unique.network.ip-address": true,

@@ -1,0 +1,44 @@
+package docker
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/docker/docker/client"
+)
+
+// NewReadOnlyClient returns a client that refuses every call that could change
+// something on the engine, before it leaves the process: whatever a dry run
+// does wrong, it does not do it to the host.
+func NewReadOnlyClient(cfg ClientConfig) (*client.Client, error) {
+	cli, err := NewClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	hc := cli.HTTPClient()
+	hc.Transport = readOnly{hc.Transport}
+	ro, err := client.NewClientWithOpts(
+		client.WithHost(cli.DaemonHost()), client.WithHTTPClient(hc), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, fmt.Errorf("docker endpoint: %w", err)
+	}
+	return ro, nil
+}
+
+// readOnly lets only the methods pass that change nothing by the engine's API.
+type readOnly struct{ next http.RoundTripper }
+
+// RoundTrip refuses a request that is not GET or HEAD.
+func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		return nil, fmt.Errorf("%s %s: a dry run makes no write call", req.Method, req.URL.Path)
+	}
+	return r.next.RoundTrip(req)
+}
+
+// CloseIdleConnections lets the client close what it opened.
+func (r readOnly) CloseIdleConnections() {
+	if c, ok := r.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

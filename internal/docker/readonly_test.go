@@ -1,0 +1,42 @@
+package docker
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+func TestReadOnlyClientRefusesWrites(t *testing.T) {
+	var methods []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods = append(methods, r.Method)
+		w.Header().Set("Api-Version", "1.41")
+		_, _ = w.Write([]byte("[]"))
+	}))
+	defer srv.Close()
+	cli, err := NewReadOnlyClient(ClientConfig{Endpoint: "tcp://" + srv.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cli.Close()
+	if _, err := cli.ContainerList(t.Context(), container.ListOptions{}); err != nil {
+		t.Errorf("a list is refused: %v", err)
+	}
+	for name, err := range map[string]error{
+		"start":  cli.ContainerStart(t.Context(), "x", container.StartOptions{}),
+		"remove": cli.ContainerRemove(t.Context(), "x", container.RemoveOptions{}),
+		"kill":   cli.ContainerKill(t.Context(), "x", "SIGKILL"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "a dry run makes no write call") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, m := range methods {
+		if m != http.MethodGet && m != http.MethodHead {
+			t.Errorf("%s reached the engine", m)
+		}
+	}
+}
