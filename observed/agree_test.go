@@ -184,7 +184,8 @@ func TestListAndInspectGiveTheSame(t *testing.T) {
 	c := &fakeContainer{
 		id: "0123456789abcdef", name: "s", image: "app:1", imageID: "sha256:app", state: Running,
 		ports: []PublishedPort{
-			{HostIP: "0.0.0.0", Host: 81, Proto: "tcp", To: 8080}, {HostIP: "::", Host: 80, Proto: "udp", To: 53},
+			{HostIP: "0.0.0.0", Host: 81, Proto: "tcp", To: 8080},
+			{HostIP: "::", Host: 80, Proto: "udp", To: 53},
 			{HostIP: "0.0.0.0", Host: 80, Proto: "tcp", To: 8080},
 		},
 		networks: map[string]string{"bridge": "172.17.0.2", "back": "10.0.0.1"},

@@ -51,7 +51,7 @@ const (
 	jitter           = 0.2                    // each wait is up to this part longer or shorter
 	imageSettle      = 100 * time.Millisecond // a pull or load makes several events
 	lateEvent        = 2 * time.Second        // an event later than this after a list is lost
-	backoffMin       = 100 * time.Millisecond
+	backoffFirst     = 100 * time.Millisecond
 	backoffMax       = 5 * time.Second
 	inspectsAtOnce   = 8                    // more make dockerd slower, not faster
 	clockGranularity = 2 * time.Millisecond // leeway in comparing an event's time with ours

@@ -44,7 +44,7 @@ func fromInspect(r container.InspectResponse, nodeID string) (Container, error) 
 	if r.ContainerJSONBase == nil {
 		return c, nil
 	}
-	c.ID, c.Name, c.ImageID = r.ID, strings.TrimPrefix(r.Name, "/"), r.ContainerJSONBase.Image
+	c.ID, c.Name, c.ImageID = r.ID, strings.TrimPrefix(r.Name, "/"), r.Image
 	if r.State != nil {
 		c.State = State(r.State.Status)
 	}

@@ -66,7 +66,6 @@ type fakeContainer struct {
 }
 
 type fakeStream struct {
-	ctx   context.Context
 	mu    sync.Mutex
 	queue []events.Message
 	wake  chan struct{}
@@ -209,13 +208,13 @@ func (s *fakeStream) pop() (events.Message, bool) {
 	return m, true
 }
 
-func (s *fakeStream) run(msgs chan<- events.Message) error {
+func (s *fakeStream) run(ctx context.Context, msgs chan<- events.Message) error {
 	for {
 		m, ok := s.pop()
 		if !ok {
 			select {
-			case <-s.ctx.Done():
-				return s.ctx.Err()
+			case <-ctx.Done():
+				return ctx.Err()
 			case <-s.cut:
 				return io.EOF
 			case <-s.wake:
@@ -224,8 +223,8 @@ func (s *fakeStream) run(msgs chan<- events.Message) error {
 		}
 		select {
 		case msgs <- m:
-		case <-s.ctx.Done():
-			return s.ctx.Err()
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-s.cut:
 			return io.EOF
 		}
@@ -326,9 +325,9 @@ func (f *fakeEngine) ImageList(ctx context.Context, _ image.ListOptions) (out []
 	return out, err
 }
 
-func (f *fakeEngine) Events(ctx context.Context, o events.ListOptions) (<-chan events.Message, <-chan error) {
+func (f *fakeEngine) Events(ctx context.Context, _ events.ListOptions) (<-chan events.Message, <-chan error) {
 	msgs, errs := make(chan events.Message), make(chan error, 1)
-	s := &fakeStream{ctx: ctx, wake: make(chan struct{}, 1), cut: make(chan struct{})}
+	s := &fakeStream{wake: make(chan struct{}, 1), cut: make(chan struct{})}
 	err := f.call(ctx, "events", none, func() error {
 		f.streams[s] = true
 		return nil
@@ -340,7 +339,7 @@ func (f *fakeEngine) Events(ctx context.Context, o events.ListOptions) (<-chan e
 	}
 	go func() {
 		defer close(errs)
-		errs <- s.run(msgs)
+		errs <- s.run(ctx, msgs)
 		f.with(func() { delete(f.streams, s) })
 	}()
 	return msgs, errs
@@ -395,6 +394,8 @@ func (c *fakeContainer) inspect() container.InspectResponse {
 		key := nat.Port(fmt.Sprintf("%d/%s", p.To, p.Proto))
 		ports[key] = append(ports[key], nat.PortBinding{HostIP: p.HostIP, HostPort: fmt.Sprint(p.Host)})
 	}
+	net := &container.NetworkSettings{Networks: c.endpoints()}
+	net.Ports = ports
 	return container.InspectResponse{
 		ContainerJSONBase: &container.ContainerJSONBase{
 			ID: c.id, Name: "/" + c.name, Image: c.imageID, State: st,
@@ -403,9 +404,7 @@ func (c *fakeContainer) inspect() container.InspectResponse {
 				Resources:   container.Resources{Memory: 64 << 20, MemorySwap: 64 << 20, CPUShares: 100},
 			},
 		},
-		Config: &container.Config{Image: c.image, Labels: c.labels, StopSignal: "SIGINT"},
-		NetworkSettings: &container.NetworkSettings{
-			NetworkSettingsBase: container.NetworkSettingsBase{Ports: ports}, Networks: c.endpoints(),
-		},
+		Config:          &container.Config{Image: c.image, Labels: c.labels, StopSignal: "SIGINT"},
+		NetworkSettings: net,
 	}
 }

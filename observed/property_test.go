@@ -25,7 +25,7 @@ func TestLaw_OrderFree(t *testing.T) {
 				f.slow = func() time.Duration { return time.Duration(rand.IntN(30)) * time.Millisecond }
 			}
 			r := newRig(f)
-			ctx, cancel := context.WithCancel(context.Background())
+			ctx, cancel := context.WithCancel(rt.Context())
 			done := make(chan error, 1)
 			go func() { done <- r.Run(ctx) }()
 			names := 0
@@ -41,7 +41,9 @@ func TestLaw_OrderFree(t *testing.T) {
 			r.follows(rt)
 			r.settled(rt)
 			cancel()
-			<-done
+			if err := <-done; err != nil {
+				rt.Errorf("the end of the cache: %v", err)
+			}
 			synctest.Wait()
 		})
 	})
@@ -167,7 +169,7 @@ func TestQueueLosesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
 			q := newQueue()
-			ctx, cancel := context.WithCancel(context.Background())
+			ctx, cancel := context.WithCancel(rt.Context())
 			type span struct{ begin, end time.Time }
 			seen := make(chan struct {
 				key string

@@ -21,10 +21,17 @@ type recorder interface {
 // storeRecorder writes to the store's own tables.
 type storeRecorder struct{ st *store.Store }
 
-func (r storeRecorder) Names() []string                            { return r.st.Containers.Keys() }
+// Names implements recorder.
+func (r storeRecorder) Names() []string { return r.st.Containers.Keys() }
+
+// Put implements recorder.
 func (r storeRecorder) Put(name string, rec store.ContainerRecord) { r.st.Containers.Put(name, rec) }
-func (r storeRecorder) Delete(name string)                         { r.st.Containers.Delete(name) }
-func (r storeRecorder) Event(e store.Event)                        { r.st.Event(e) }
+
+// Delete implements recorder.
+func (r storeRecorder) Delete(name string) { r.st.Containers.Delete(name) }
+
+// Event implements recorder.
+func (r storeRecorder) Event(e store.Event) { r.st.Event(e) }
 
 // Reasons of the events that the cache records.
 const (

@@ -19,14 +19,14 @@ var errSilent = errors.New("changes came without their events")
 // error. It may be called once.
 func (c *Cache) Run(ctx context.Context) error {
 	defer c.stopped()
-	wait := backoffMin
+	wait := backoffFirst
 	for ctx.Err() == nil {
 		began := time.Now()
 		s := c.newSession()
 		err := s.run(ctx)
 		s.lost(ctx, err)
 		if time.Since(began) > backoffMax {
-			wait = backoffMin // it worked for a while
+			wait = backoffFirst // it worked for a while
 		}
 		sleep(ctx, jittered(wait))
 		wait = min(2*wait, backoffMax)

@@ -82,7 +82,7 @@ func TestReconnectIsQuick(t *testing.T) {
 		after(time.Minute)
 		f.with(func() { f.cutStreams() })
 		f.create("a", ours("a", 1)) // nobody listens
-		after(2 * backoffMin)
+		after(2 * backoffFirst)
 		r.follows(t)
 	})
 }

@@ -99,7 +99,7 @@ func computePlan(ctx context.Context, cfg config.Config) ([]job.Forecast, error)
 	if err != nil {
 		return nil, err
 	}
-	defer api.Close()
+	defer func() { _ = api.Close() }() // a dry run: nothing is lost
 	addr, err := host.Address(cfg.Client.NetworkIP, cfg.Client.NetworkInterface)
 	if err != nil {
 		return nil, err

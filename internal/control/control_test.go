@@ -40,6 +40,7 @@ func (a fakeAgent) Health() Health        { return a.health }
 func (a fakeAgent) Plan() ([]job.Forecast, error) {
 	return []job.Forecast{{Job: "web", Do: "place", After: job.Duration(time.Second)}}, a.err
 }
+
 func (a fakeAgent) ConfirmDeletions(context.Context) ([]string, error) {
 	return a.confirmed, a.err
 }

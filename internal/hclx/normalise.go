@@ -177,8 +177,8 @@ func (n *normaliser) separate(i int) {
 func (n *normaliser) bodyKey(i int) {
 	end := i
 	name := ""
-	switch {
-	case n.tokens[i].Type == hclsyntax.TokenOQuote:
+	switch n.tokens[i].Type {
+	case hclsyntax.TokenOQuote:
 		if i+2 >= len(n.tokens) || n.tokens[i+1].Type != hclsyntax.TokenQuotedLit || n.tokens[i+2].Type != hclsyntax.TokenCQuote {
 			return
 		}
@@ -188,7 +188,7 @@ func (n *normaliser) bodyKey(i int) {
 			return
 		}
 		name = text
-	case n.tokens[i].Type == hclsyntax.TokenIdent:
+	case hclsyntax.TokenIdent:
 		for end+1 < len(n.tokens) && keyPart(n.tokens[end+1].Type) && n.tokens[end].Range.End.Byte == n.tokens[end+1].Range.Start.Byte {
 			end++
 		}

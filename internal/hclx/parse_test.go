@@ -21,7 +21,7 @@ func names(file *hcl.File) []string {
 	add := func(name string, at hcl.Range) {
 		found[strings.TrimPrefix(at.String(), "a.hcl:")+" "+name] = at
 	}
-	hclsyntax.VisitAll(file.Body.(*hclsyntax.Body), func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(file.Body.(*hclsyntax.Body), func(n hclsyntax.Node) hcl.Diagnostics {
 		switch n := n.(type) {
 		case *hclsyntax.Body:
 			for key, attr := range n.Attributes {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -22,9 +23,10 @@ const maxSocketName = 107
 // engine: it holds the abstract socket @reconciler/ENGINE/NODE, which goes
 // with the process however that ends. The error is ErrClaimed if somebody has
 // it. Closing gives it back.
-func ClaimEngine(engineID, nodeID string) (io.Closer, error) {
+func ClaimEngine(ctx context.Context, engineID, nodeID string) (io.Closer, error) {
 	name := claimName(engineID, nodeID)
-	l, err := net.Listen("unix", "@"+name)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", "@"+name)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("socket @%s: %w", name, ErrClaimed)
 	}

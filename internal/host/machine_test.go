@@ -79,6 +79,11 @@ func TestAttributes(t *testing.T) {
 			t.Errorf("%s is missing", name)
 		}
 	}
+	for name := range attrs {
+		if !job.KnownRuntimeName("attr."+name, nil) {
+			t.Errorf("${attr.%s} would be warned of as unknown", name)
+		}
+	}
 	if attrs[AttrKernel] != "linux" {
 		t.Errorf("kernel.name = %q", attrs[AttrKernel])
 	}
@@ -121,14 +126,14 @@ func TestClaimEngine(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	full := fmt.Sprintf("%0*d", maxSocketName-len("reconciler//node"), os.Getpid())
 	for _, engine := range []string{fmt.Sprintf("engine:%d", os.Getpid()), full, fmt.Sprintf("%s%d", long, os.Getpid())} {
-		first, err := ClaimEngine(engine, "node")
+		first, err := ClaimEngine(t.Context(), engine, "node")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ClaimEngine(engine, "node"); !errors.Is(err, ErrClaimed) {
+		if _, err := ClaimEngine(t.Context(), engine, "node"); !errors.Is(err, ErrClaimed) {
 			t.Errorf("second claim: %v", err)
 		}
-		other, err := ClaimEngine(engine, "other")
+		other, err := ClaimEngine(t.Context(), engine, "other")
 		if err != nil {
 			t.Errorf("another node on the same engine: %v", err)
 		} else {
@@ -137,7 +142,7 @@ func TestClaimEngine(t *testing.T) {
 		if err := first.Close(); err != nil {
 			t.Error(err)
 		}
-		again, err := ClaimEngine(engine, "node")
+		again, err := ClaimEngine(t.Context(), engine, "node")
 		if err != nil {
 			t.Fatalf("after the first was closed: %v", err)
 		}

@@ -141,7 +141,7 @@ func TestPortTableModel(t *testing.T) {
 				m.ports.Release(id)
 				delete(m.full, id)
 			},
-			"restart": func(t *rapid.T) {
+			"restart": func(*rapid.T) {
 				old := m.ports
 				m.ports = table(m.world)
 				m.ports.opts = old.opts

@@ -12,6 +12,8 @@
 //     a circle stay in the text as they are written.
 //   - What is no runtime name stays in the text as it is written: ${FOO:-x} is
 //     the container's business.
+//   - The names are those that job.KnownRuntimeName knows: a loader, which may
+//     not look in here, warns of others.
 //   - $${ is turned into ${ once, at the end, and what a reference brings in is
 //     not looked at again.
 //

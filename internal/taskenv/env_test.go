@@ -95,20 +95,41 @@ func TestPorts(t *testing.T) {
 		port job.AllocPort
 		want map[string]string
 	}{
-		{"mapped", "", job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
-			map[string]string{"IP_l": "1.2.3.4", "PORT_l": "80", "HOST_PORT_l": "20001", "ADDR_l": "1.2.3.4:20001"}},
-		{"not mapped", "bridge", job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001},
-			map[string]string{"PORT_l": "20001", "HOST_PORT_l": "20001"}},
-		{"of the group", "", job.AllocPort{Label: "l", HostIP: "1.2.3.4", Host: 20001, To: 80},
-			map[string]string{"PORT_l": "80", "ADDR_l": "1.2.3.4:20001"}},
-		{"host network", "host", job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
-			map[string]string{"PORT_l": "20001", "HOST_PORT_l": "20001"}},
-		{"host network by a reference", "${meta.net}", job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
-			map[string]string{"PORT_l": "20001"}},
-		{"IPv6", "", job.AllocPort{Label: "l", Task: "web", HostIP: "::1", Host: 20001, To: 80},
-			map[string]string{"IP_l": "::1", "ADDR_l": "[::1]:20001"}},
-		{"another task's", "host", job.AllocPort{Label: "l", Task: "db", HostIP: "::1", Host: 20001, To: 80},
-			map[string]string{"IP_db_l": "::1", "PORT_db_l": "20001", "ADDR_db_l": "[::1]:20001"}},
+		{
+			"mapped", "",
+			job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
+			map[string]string{"IP_l": "1.2.3.4", "PORT_l": "80", "HOST_PORT_l": "20001", "ADDR_l": "1.2.3.4:20001"},
+		},
+		{
+			"not mapped", "bridge",
+			job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001},
+			map[string]string{"PORT_l": "20001", "HOST_PORT_l": "20001"},
+		},
+		{
+			"of the group", "",
+			job.AllocPort{Label: "l", HostIP: "1.2.3.4", Host: 20001, To: 80},
+			map[string]string{"PORT_l": "80", "ADDR_l": "1.2.3.4:20001"},
+		},
+		{
+			"host network", "host",
+			job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
+			map[string]string{"PORT_l": "20001", "HOST_PORT_l": "20001"},
+		},
+		{
+			"host network by a reference", "${meta.net}",
+			job.AllocPort{Label: "l", Task: "web", HostIP: "1.2.3.4", Host: 20001, To: 80},
+			map[string]string{"PORT_l": "20001"},
+		},
+		{
+			"IPv6", "",
+			job.AllocPort{Label: "l", Task: "web", HostIP: "::1", Host: 20001, To: 80},
+			map[string]string{"IP_l": "::1", "ADDR_l": "[::1]:20001"},
+		},
+		{
+			"another task's", "host",
+			job.AllocPort{Label: "l", Task: "db", HostIP: "::1", Host: 20001, To: 80},
+			map[string]string{"IP_db_l": "::1", "PORT_db_l": "20001", "ADDR_db_l": "[::1]:20001"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

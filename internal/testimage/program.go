@@ -1,6 +1,7 @@
 package testimage
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -9,11 +10,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // programPackage is the import path of the program; go build finds it from
 // any folder of this module.
 const programPackage = "reconciler/internal/testimage/web"
+
+// compileTimeout is far more than a slow machine needs with an empty cache.
+const compileTimeout = 5 * time.Minute
 
 // program compiles once per process. The go command's own cache makes the
 // second process fast.
@@ -41,7 +46,10 @@ func compile() (string, error) {
 	}
 	defer os.Remove(tmp.Name())
 	_ = tmp.Close()
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", tmp.Name(), programPackage)
+	// No caller's context: what one of them waits for is for all.
+	ctx, cancel := context.WithTimeout(context.Background(), compileTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", tmp.Name(), programPackage)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("test program: %w: %s", err, out)

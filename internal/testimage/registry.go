@@ -3,9 +3,10 @@ package testimage
 import (
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // the registry takes no other logger, and writes nowhere
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -18,13 +19,13 @@ import (
 // ends it. wrap, if any, are put around its handler, the first outermost: to
 // ask for a password, to be slow, to answer 429.
 func StartRegistry(wrap ...func(http.Handler) http.Handler) (addr string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return "", nil, fmt.Errorf("test registry: %w", err)
 	}
 	h := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	for i := len(wrap) - 1; i >= 0; i-- {
-		h = wrap[i](h)
+	for _, w := range slices.Backward(wrap) {
+		h = w(h)
 	}
 	srv := &http.Server{Handler: h}
 	done := make(chan struct{})

@@ -17,6 +17,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -134,10 +135,12 @@ func wait(o options) int {
 
 func serve(o options, ends chan<- int) error {
 	addr := net.JoinHostPort("", o.port)
-	if pc, err := net.ListenPacket("udp", addr); err == nil {
+	ctx := context.Background() // until the process ends
+	var lc net.ListenConfig
+	if pc, err := lc.ListenPacket(ctx, "udp", addr); err == nil {
 		go echo(pc)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
