@@ -13,6 +13,9 @@ import (
 func TestPlanJob(t *testing.T) {
 	one, two := webJob(), webJob(command("new"))
 	gen := func(n uint64) func(*job.Alloc) { return func(a *job.Alloc) { a.Spec.Generation = n } }
+	lost := func(ago time.Duration) func(*job.Alloc) {
+		return func(a *job.Alloc) { a.Spec.Reason, a.Status.EndedAt = ReasonPortLost, t0.Add(ago) }
+	}
 	for _, tt := range []struct {
 		name  string
 		in    JobInput
@@ -27,17 +30,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"scaled up: the lowest free index",
 			jobInput(webJob(count(2)), allocs(one, alloc(allocA, one, 1, isHealthy, gen(2)))),
-			[]string{"place web[0] (New)"}, PhaseProgressing,
+			[]string{"place web[0] (New)"},
+			PhaseProgressing,
 		},
 		{
 			"scaled down: from the highest, the rest in place",
 			jobInput(one, allocs(webJob(count(2)), alloc(allocA, one, 0, isHealthy), alloc(allocB, one, 1, isHealthy))),
-			[]string{"stop web[1] " + allocB + " (ScaledDown)", "advance web[0] " + allocA + " (UpdatedInPlace count)"}, PhaseProgressing,
+			[]string{"stop web[1] " + allocB + " (ScaledDown)", "advance web[0] " + allocA + " (UpdatedInPlace count)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: the successor is prepared first",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy))),
-			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: nothing stops while the successor is not prepared",
@@ -47,7 +53,8 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: the successor is prepared",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2)))),
-			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: a stranger has the port",
@@ -63,12 +70,14 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: the predecessor has ended",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isEnded)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2)))),
-			[]string{"promote web[0] " + allocB + " (PredecessorEnded)"}, PhaseProgressing,
+			[]string{"promote web[0] " + allocB + " (PredecessorEnded)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: one at a time",
 			jobInput(webJob(count(2), command("new")), allocs(one, alloc(allocA, one, 0, isHealthy), alloc(allocB, one, 1, isHealthy))),
-			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: the next one only when the first is healthy",
@@ -78,17 +87,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: one that does not run takes no turn",
 			jobInput(webJob(count(2), command("new")), allocs(two, alloc(allocA, two, 0, runs, gen(2))), allocs(one, alloc(allocB, one, 1))),
-			[]string{"prepare web[1] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[1] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"a newer edit supersedes what is only prepared",
 			jobInput(webJob(command("third")), allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared))),
-			[]string{"stop web[0] " + allocB + " (Superseded)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocB + " (Superseded)"},
+			PhaseProgressing,
 		},
 		{
 			"edited back: the old one stays, in place",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared))),
-			[]string{"stop web[0] " + allocB + " (Superseded)", "advance web[0] " + allocA + " (UpdatedInPlace)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocB + " (Superseded)", "advance web[0] " + allocA + " (UpdatedInPlace)"},
+			PhaseProgressing,
 		},
 		{
 			"wanted again while stopping: first let it die",
@@ -98,17 +110,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"two for one index: the healthy one stays",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, runs, gen(2)), alloc(allocB, one, 0, isHealthy, gen(2)))),
-			[]string{"stop web[0] " + allocA + " (Duplicate)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocA + " (Duplicate)"},
+			PhaseProgressing,
 		},
 		{
 			"group renamed",
 			jobInput(webJob(func(j *job.Job) { j.Groups[0].Name = "api" }), allocs(one, alloc(allocA, one, 0, isHealthy))),
-			[]string{"place api[0] (New)", "stop web[0] " + allocA + " (GroupRemoved)"}, PhaseProgressing,
+			[]string{"place api[0] (New)", "stop web[0] " + allocA + " (GroupRemoved)"},
+			PhaseProgressing,
 		},
 		{
 			"deleted",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) { in.Record.Deleted = t0 }),
-			[]string{"stop web[0] " + allocA + " (JobDeleted)"}, PhaseStopping,
+			[]string{"stop web[0] " + allocA + " (JobDeleted)"},
+			PhaseStopping,
 		},
 		{
 			"deleted and gone",
@@ -128,7 +143,8 @@ func TestPlanJob(t *testing.T) {
 		{
 			"deletion held: the last good spec is kept up",
 			jobInput(one, func(in *JobInput) { in.Record.Held = store.HeldMassDeletion }),
-			[]string{"place web[0] (New)"}, PhaseHeld,
+			[]string{"place web[0] (New)"},
+			PhaseHeld,
 		},
 		{
 			"the stored spec is older than what runs",
@@ -148,12 +164,51 @@ func TestPlanJob(t *testing.T) {
 			nil, PhaseDegraded,
 		},
 		{
+			"could not be prepared a moment ago",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) {
+				in.Refused = map[string]Refusal{"web[0]": {Reason: "PortsExhausted", Message: "no port", Until: t0.Add(time.Second)}}
+			}),
+			nil, PhaseDegraded,
+		},
+		{
+			"could not be placed, and is tried again: no flicker of the phase",
+			jobInput(one, func(in *JobInput) {
+				in.Refused = map[string]Refusal{"web[0]": {Reason: "PortBusy", Message: "port 80", Until: t0}}
+			}),
+			[]string{"place web[0] (New)"},
+			PhaseDegraded,
+		},
+		{
+			"changed: another job has the volume until it is gone",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2))),
+				func(in *JobInput) { in.WaitFor = []string{"job old, which shares volume /data"} }),
+			nil, PhaseProgressing,
+		},
+		{
+			"its ports were taken twice in a row: waits",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isEnded, lost(-time.Minute)), alloc(allocB, one, 0, isEnded, lost(-time.Second)))),
+			nil, PhaseProgressing,
+		},
+		{
+			"its ports were taken twice, some time ago",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isEnded, lost(-time.Minute)), alloc(allocB, one, 0, isEnded, lost(-20*time.Second)))),
+			[]string{"place web[0] (New)"},
+			PhaseProgressing,
+		},
+		{
+			"deleted, although older than what runs",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) { in.Record.Deleted, in.Highest = t0, 7 }),
+			[]string{"stop web[0] " + allocA + " (JobDeleted)"},
+			PhaseStopping,
+		},
+		{
 			"lost its dynamic port",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, gen(2), func(a *job.Alloc) {
 				a.Spec.Ports = []job.AllocPort{{Label: "http", Host: 20000}}
 				a.Status.Tasks = map[string]job.TaskStatus{"web": {LastError: &job.Failure{Reason: "PortTaken"}}}
 			}))),
-			[]string{"stop web[0] " + allocA + " (PortLost)"}, PhaseDegraded,
+			[]string{"stop web[0] " + allocA + " (PortLost)"},
+			PhaseDegraded,
 		},
 		{
 			"a static port is waited for",
@@ -162,6 +217,26 @@ func TestPlanJob(t *testing.T) {
 				a.Status.Tasks = map[string]job.TaskStatus{"web": {LastError: &job.Failure{Reason: "PortTaken"}}}
 			}))),
 			nil, PhaseDegraded,
+		},
+		{
+			"held by an operator: nothing, not even a deletion",
+			jobInput(webJob(count(3)), allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) {
+				in.Deployment.HoldSince, in.Record.Deleted = t0, t0
+			}),
+			nil, PhaseHeld,
+		},
+		{
+			"restart: what was made before is replaced, under update",
+			jobInput(webJob(count(2)), allocs(one, alloc(allocA, one, 0, isHealthy, gen(2)), alloc(allocB, one, 1, isHealthy, gen(2))),
+				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(-time.Minute) }),
+			[]string{"prepare web[0] (RestartRequested)"},
+			PhaseProgressing,
+		},
+		{
+			"restart: what was made since stays",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy, gen(2))),
+				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(-2 * time.Hour) }),
+			nil, PhaseRunning,
 		},
 		{"system job", jobInput(webJob(count(5), func(j *job.Job) { j.Type = job.TypeSystem })), []string{"place web[0] (New)"}, PhaseProgressing},
 	} {
