@@ -125,6 +125,9 @@ func newAgent(cfg config.Config, st *store.Store, log *logrus.Logger) (*agent, e
 
 // hint passes on that something on the engine may have changed.
 func (a *agent) hint(h observed.Hint) {
+	if h.All {
+		a.gate.hint()
+	}
 	a.controller.Hint(h)
 	a.collector.Nudge()
 	if h.All || h.Job != "" {
