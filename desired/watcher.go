@@ -54,6 +54,8 @@ type Watcher struct {
 	nudge    chan struct{}
 	scanned  chan struct{}
 	requests chan confirmRequest
+	auth     *credentials
+	onAuth   []func(job string)
 
 	mu     sync.Mutex
 	status DirStatus
@@ -76,6 +78,7 @@ func New(cfg Config, st *store.Store, running Running, log logrus.FieldLogger) *
 		cfg: cfg, st: st, running: running, log: log,
 		now: time.Now, timing: defaultTiming(), files: newFiles(Parse),
 		nudge: make(chan struct{}, 1), scanned: make(chan struct{}), requests: make(chan confirmRequest),
+		auth:   newCredentials(),
 		status: DirStatus{Dir: cfg.Dir},
 		notify: newNotifier(), first: true, ran: map[string]RunningJob{}, unused: map[string]time.Time{},
 	}
