@@ -34,9 +34,8 @@ type ImageRequest struct {
 
 // ImageResult is what an ImageRequest came to.
 type ImageResult struct {
-	ID      string // image id on this engine
-	Ours    bool   // we brought it
-	Warning string // for people: a local copy was used, …
+	ID   string // image id on this engine
+	Ours bool   // we brought it
 }
 
 // ContainerRequest is all that one container is made from.
