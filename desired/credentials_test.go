@@ -79,7 +79,9 @@ func (r *rig) noCanary() {
 		r.t.Error(err)
 	}
 	stop()
-	<-recorded
+	if err := <-recorded; err != nil {
+		r.t.Error(err)
+	}
 	events, _ := json.Marshal(r.st.Events())
 	text := string(events)
 	for _, e := range r.log.AllEntries() {

@@ -35,5 +35,8 @@ func (c *Controller) imageRequest(in AllocInput, task *job.Task, ask bool) job.I
 // noAuth knows of no credentials.
 type noAuth struct{}
 
+// Auth returns nothing.
 func (noAuth) Auth(_, _, _ string) (a job.Auth, ok bool) { return a, false }
-func (noAuth) AuthChanged(string) time.Time              { return time.Time{} }
+
+// AuthChanged returns the zero time.
+func (noAuth) AuthChanged(string) time.Time { return time.Time{} }

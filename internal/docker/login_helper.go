@@ -108,7 +108,7 @@ func (h *helperRun) Output() ([]byte, error) {
 	if errors.Is(h.err, exec.ErrWaitDelay) {
 		h.err = nil // it ended well; a daemon that it started keeps the pipe
 	}
-	out := stdout.Bytes()
+	out := stdout.kept
 	h.blank = len(bytes.TrimSpace(out)) == 0
 	if h.err != nil && !credentials.IsErrCredentialsNotFoundMessage(string(out)) {
 		out = nil
@@ -119,23 +119,24 @@ func (h *helperRun) Output() ([]byte, error) {
 // words is what the helper said on stderr, in one line, to go behind a
 // message.
 func (h *helperRun) words() string {
-	text := strings.Join(strings.Fields(h.stderr.String()), " ")
+	text := strings.Join(strings.Fields(string(h.stderr.kept)), " ")
 	if text == "" {
 		return ""
 	}
 	return "; it says: " + text
 }
 
-// cutBuffer keeps the first limit bytes and drops the rest.
+// cutBuffer keeps the first limit bytes and drops the rest. It embeds no
+// bytes.Buffer, whose ReadFrom would take all.
 type cutBuffer struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 }
 
 // Write never fails: a program that says too much is not to be killed for it.
 func (b *cutBuffer) Write(p []byte) (int, error) {
-	if room := b.limit - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := b.limit - len(b.kept); room > 0 {
+		b.kept = append(b.kept, p[:min(room, len(p))]...)
 	}
 	return len(p), nil
 }
