@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -179,8 +180,15 @@ func (e *Engine) diagnose(ctx context.Context, ref, header string) (reason strin
 		return ReasonImagePullFailed
 	case errdefs.IsNotFound(err):
 		return ReasonImageNotFound
-	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err):
+	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), strings.Contains(err.Error(), noBasicAuth):
 		return ReasonPullDenied
 	}
 	return ReasonRegistryUnreachable
 }
+
+// noBasicAuth is what an engine says that was given no credentials for a
+// registry that wants a user and a password. It is the one answer that is told
+// by its text: the engine makes a plain 500 of it (docker/distribution
+// ErrNoBasicAuthCredentials, unchanged since 2015), and to ask the registry
+// once more with a made-up user would count as a failed login there.
+const noBasicAuth = "no basic auth credentials"
