@@ -289,7 +289,7 @@ func TestHelperProtocol(t *testing.T) {
 
 func TestMissingHelper(t *testing.T) {
 	helpers(t, map[string]string{"there": "exit 0"})
-	dir := strings.Split(os.Getenv("PATH"), ":")[0]
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
 	if err := os.WriteFile(filepath.Join(dir, helperPrefix+"plain"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +367,7 @@ func TestIdentity(t *testing.T) {
 	id := func(user, password string, soft bool) string {
 		return identityOf(job.ImageRequest{Auth: &job.Auth{Username: user, Password: job.NewSecret(password)}, AuthSoftFail: soft})
 	}
-	if id("u", "p", false) != id("u", "p", false) {
+	if again := id("u", "p", false); again != id("u", "p", false) {
 		t.Error("the same credentials are not one")
 	}
 	if identityOf(job.ImageRequest{}) != id("u", "", false) {

@@ -291,7 +291,7 @@ func TestPullTimeout(t *testing.T) {
 // The wait for one of the slots is part of the task's wait.
 func TestPullTimeoutCountsTheQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, s *script, e *Engine, _ *memory) {
-		s.pull = func(r *http.Request, ref string, w stream) {
+		s.pull = func(_ *http.Request, ref string, w stream) {
 			w.say(`{"status":"x"}`)
 			time.Sleep(time.Minute)
 			s.setImage(ref, "sha256:"+ref)
