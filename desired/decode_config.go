@@ -15,6 +15,7 @@ type configPlaces struct {
 	load, command                         hcl.Range
 	noImage                               bool // there is none, rather than a wrong one
 	volumes                               []entry
+	auth                                  authPlaces
 }
 
 // config decodes the config blocks of a task, which are one.
@@ -41,8 +42,13 @@ func (l *loader) config(items []item, d *taskDraft) {
 		"hostname":     l.filled(&c.Hostname, &at.hostname),
 		"tty":          l.truth(&c.TTY),
 		"logging":      l.logging(c),
-		"ssl":          l.deprecatedSSL(),
-		"SSL":          l.deprecatedSSL(),
+
+		"auth":               l.auth(c, &at.auth),
+		"auth_soft_fail":     l.truth(&c.AuthSoftFail),
+		"image_pull_timeout": l.pullTimeout(&c.ImagePullTimeout),
+
+		"ssl": l.deprecatedSSL(),
+		"SSL": l.deprecatedSSL(),
 	})
 	l.checkConfig(d, s, at)
 }

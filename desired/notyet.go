@@ -12,9 +12,9 @@ var notYet = map[string][]string{
 	"resources": {"memory_max"},
 	"update":    {"auto_revert", "health_check", "healthy_deadline", "progress_deadline"},
 	"config": {
-		"advertise_ipv6_address", "auth", "auth_soft_fail", "cap_add", "cap_drop", "cgroupns",
+		"advertise_ipv6_address", "cap_add", "cap_drop", "cgroupns",
 		"cpu_cfs_period", "cpu_hard_limit", "devices", "dns_options", "dns_search_domains",
-		"dns_servers", "extra_hosts", "gpus", "group_add", "healthchecks", "image_pull_timeout",
+		"dns_servers", "extra_hosts", "gpus", "group_add", "healthchecks",
 		"init", "interactive", "ipc_mode", "ipv4_address", "ipv6_address", "mac_address",
 		"memory_hard_limit", "mount", "mounts", "network_aliases", "oom_score_adj", "pid_mode",
 		"pids_limit", "privileged", "readonly_rootfs", "runtime", "security_opt", "shm_size",

@@ -13,8 +13,10 @@ import (
 // allocations needs: a controller may be about to make an allocation from it.
 const specKeptFor = time.Minute
 
-// record writes a decision into the store, and tells what changed.
+// record writes a decision into the store, and tells what changed. The
+// credentials go first: who sees a spec finds them.
 func (w *Watcher) record(v view, d decision) {
+	renewed := w.auth.replace(d.auth, d.jobs, v.now)
 	w.putJobs(v.jobs, d.jobs)
 	for file, rec := range d.manifests {
 		w.st.Manifests.Put(file, rec)
@@ -24,7 +26,12 @@ func (w *Watcher) record(v view, d decision) {
 			w.st.Manifests.Delete(file)
 		}
 	}
-	w.tell(d.changes, v.now)
+	w.tell(append(d.changes, renewals(v.jobs, d.jobs, renewed)...), v.now)
+	for _, name := range renewed {
+		for _, f := range w.onAuth {
+			f(name)
+		}
+	}
 }
 
 // putJobs makes the job records those of next. The spec of a new generation

@@ -100,6 +100,7 @@ func (l *loader) checkConfig(d *taskDraft, s section, at configPlaces) {
 		l.errorf(at.hostname, "Bad host name", "%q is no host name: use up to 63 letters, digits, '-' and '.'.", c.Hostname)
 	}
 	l.checkNetworkMode(c, at)
+	l.checkAuth(c, at.auth)
 	l.checkVolumes(at.volumes)
 }
 

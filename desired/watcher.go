@@ -58,6 +58,8 @@ type Watcher struct {
 	nudge    chan struct{}
 	scanned  chan struct{}
 	requests chan confirmRequest
+	auth     *credentials
+	onAuth   []func(job string)
 
 	mu     sync.Mutex
 	status DirStatus
@@ -80,6 +82,7 @@ func New(cfg Config, st *store.Store, running Running, log logrus.FieldLogger) *
 		cfg: cfg, st: st, running: running, log: log,
 		now: time.Now, timing: defaultTiming(), files: newFiles(Parse),
 		nudge: make(chan struct{}, 1), scanned: make(chan struct{}), requests: make(chan confirmRequest),
+		auth:   newCredentials(),
 		status: DirStatus{Dir: cfg.Dir},
 		notify: newNotifier(cfg.Poll > 0), first: true, ran: map[string]RunningJob{}, unused: map[string]time.Time{},
 	}

@@ -62,6 +62,7 @@ func (c *Controller) allocInput(id string) (AllocInput, bool) {
 		Containers: c.Observe.Alloc(id),
 		Pinned:     c.pinned(spec),
 		SeenSince:  engine.Since,
+		NewAuth:    c.Auth.AuthChanged(spec.Job),
 		Now:        now,
 	}
 	in.GapFrom, in.GapTo = c.sight.note(engine)
@@ -165,13 +166,7 @@ func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) 
 			// Another allocation found it, and it is there.
 			return job.ImageResult{ID: ts.ImageID, Ours: c.oursByImage(ts.ImageID)}, nil
 		}
-		res, err := c.Runtime.Bring(ctx, job.ImageRequest{
-			Job: in.Spec.Job, Task: s.Task, AllocID: in.Spec.ID,
-			Ref: in.Spec.Images[s.Task], Load: task.Config.Load, Ask: s.Ask, Force: task.Config.ForcePull,
-		})
-		if err == nil && res.Warning != "" {
-			c.warn(in, s.Task, "ImageFallback", res.Warning)
-		}
+		res, err := c.Runtime.Bring(ctx, c.imageRequest(in, task, s.Ask))
 		if err == nil {
 			c.entry(in, s.Task).WithFields(logrus.Fields{
 				"image": in.Spec.Images[s.Task], "image_id": res.ID, "duration": c.since(start),

@@ -94,6 +94,9 @@ type AllocInput struct {
 	Pinned map[string]string
 	// InFlight names the tasks whose image is being brought.
 	InFlight map[string]bool
+	// NewAuth is when the job's registry credentials changed; zero if they did
+	// not.
+	NewAuth time.Time
 	// SeenSince is since when the engine has been in sight without a break. An
 	// exit before it is no crash: nobody knows what happened out of sight.
 	SeenSince time.Time

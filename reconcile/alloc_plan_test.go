@@ -45,6 +45,22 @@ func TestPlanAlloc(t *testing.T) {
 			"nothing", job.PhaseBackoff, 7 * time.Second,
 		},
 		{
+			"pull failed, and other credentials came since",
+			allocInput(task(func(ts *job.TaskStatus) {
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "PullDenied", At: t0.Add(-2 * time.Second)}
+				ts.NextRetry = t0.Add(5 * time.Minute)
+			}), func(in *AllocInput) { in.NewAuth = t0.Add(-time.Second) }),
+			"bring web (ImageRequired)", job.PhasePulling, 0,
+		},
+		{
+			"pull failed with the newest credentials",
+			allocInput(task(func(ts *job.TaskStatus) {
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "PullDenied", At: t0.Add(-time.Second)}
+				ts.NextRetry = t0.Add(5 * time.Minute)
+			}), func(in *AllocInput) { in.NewAuth = t0.Add(-2 * time.Second) }),
+			"nothing", job.PhaseBackoff, 5 * time.Minute,
+		},
+		{
 			"waits for a person",
 			allocInput(task(func(ts *job.TaskStatus) {
 				ts.LastError, ts.NextRetry = &job.Failure{Kind: job.WaitsForUser, Reason: "ArchiveMissing"}, t0.Add(7*time.Second)

@@ -35,6 +35,7 @@ type Config struct {
 	Runtime Runtime
 	Ports   Ports
 	Dirs    Dirs
+	Auth    Auth // nil if no task has any
 	Log     logrus.FieldLogger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -68,6 +69,9 @@ func New(cfg Config) *Controller {
 	if cfg.NewID == nil {
 		cfg.NewID = newID
 	}
+	if cfg.Auth == nil {
+		cfg.Auth = noAuth{}
+	}
 	c := &Controller{
 		Config: cfg,
 		stale:  map[string]string{},
@@ -91,6 +95,16 @@ func (c *Controller) Hint(h observed.Hint) {
 		c.allocs.add(h.AllocID)
 		if _, known := c.Store.AllocSpecs.Get(h.AllocID); !known {
 			c.jobs.add(h.Job)
+		}
+	}
+}
+
+// HintAuth takes note that the registry credentials of a job changed: what
+// waits out a failed pull need not wait any longer. It never blocks.
+func (c *Controller) HintAuth(name string) {
+	for id, spec := range c.Store.AllocSpecs.All() {
+		if spec.Job == name {
+			c.allocs.add(id)
 		}
 	}
 }

@@ -129,6 +129,9 @@ func (t *taskPlanner) planBring() {
 		t.ts.Phase = job.PhasePulling
 		return
 	}
+	if e := t.ts.LastError; e != nil && e.At.Before(t.in.NewAuth) {
+		t.ts.NextRetry = time.Time{} // it may have failed for the old credentials
+	}
 	if t.resting() {
 		return
 	}

@@ -172,6 +172,7 @@ func engineOptions(cfg config.Config) docker.Options {
 		VolumesEnabled: d.VolumesEnabled, SELinuxLabel: d.SELinuxLabel,
 		Logging:             &job.Logging{Type: d.LogType, Config: d.LogConfig},
 		PullActivityTimeout: d.PullActivityTimeout,
+		AuthConfig:          d.AuthConfig, AuthHelper: d.AuthHelper,
 	}
 }
 

@@ -87,6 +87,14 @@ client "a" {
   }
 }
 `,
+	"auth": `client {
+  options {
+    "docker.auth.config" = "config.json"
+    "docker.auth.helper" = "/usr/bin/docker-credential-ecr"
+    "docker.auth.helpers" = "ecr"
+  }
+}
+`,
 	"negative": `delete_grace = "-5s"
 client {
   options {
@@ -96,8 +104,6 @@ client {
 `,
 	"not_yet": `client {
   options {
-    "docker.auth.config"        = "/root/.docker/config.json"
-    "docker.auth.helper"        = "ecr"
     "docker.privileged.enabled" = "true"
     "docker.caps.allowlist"     = "NET_ADMIN"
     "docker.devices.allowlist"  = "/dev/null"

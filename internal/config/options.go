@@ -24,8 +24,8 @@ var options = map[string]func(*decoder, entry){
 	"docker.pull.activity_timeout": (*decoder).activityTimeout,
 	"docker.privileged.enabled":    (*decoder).privileged,
 
-	"docker.auth.config":       (*decoder).notYet,
-	"docker.auth.helper":       (*decoder).notYet,
+	"docker.auth.config":       func(d *decoder, e entry) { d.text(e, &d.docker().AuthConfig, checkFile) },
+	"docker.auth.helper":       func(d *decoder, e entry) { d.text(e, &d.docker().AuthHelper, checkHelper) },
 	"docker.caps.allowlist":    (*decoder).notYet,
 	"docker.devices.allowlist": (*decoder).notYet,
 }
