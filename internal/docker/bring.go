@@ -166,9 +166,10 @@ func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, sour
 	// the caller has given up.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline*time.Duration(len(refs)))
 	defer cancel()
+	open := unfinished(doErr)
 	var out outcome
 	for _, ref := range refs {
-		got, err := e.settle(settle, before, ref)
+		got, err := e.settle(settle, before, ref, open)
 		if ref == wanted {
 			out = got
 			if doErr == nil {
@@ -221,9 +222,19 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	return ids, nil
 }
 
-// settle notes what became of ref. If the engine cannot be asked, the intent
-// stays open, as after a crash.
-func (e *Engine) settle(ctx context.Context, before survey, ref string) (outcome, error) {
+// unfinished reports whether the engine may go on with what we no longer
+// hear of: the connection broke, or nobody waited any more.
+func unfinished(err error) bool {
+	if err == nil {
+		return false
+	}
+	kind, _ := job.KindOf(err)
+	return kind == job.Indeterminate || errors.Is(err, errCutOff)
+}
+
+// settle notes what became of ref. The intent stays open, as after a crash, if
+// the engine cannot be asked, or if nothing came of work that may go on there.
+func (e *Engine) settle(ctx context.Context, before survey, ref string, open bool) (outcome, error) {
 	local, err := e.localImage(ctx, ref)
 	if err != nil {
 		return outcome{}, err
@@ -231,6 +242,8 @@ func (e *Engine) settle(ctx context.Context, before survey, ref string) (outcome
 	was := before.ids[ref]
 	out := outcome{id: local.id, size: local.size}
 	switch {
+	case local.id == "" && open:
+		return out, nil
 	case local.id == "":
 	case was == "":
 		out.ours = true

@@ -127,6 +127,10 @@ func (e *Engine) watched(ctx context.Context, reason string, do func(ctx context
 	return err
 }
 
+// errCutOff: the engine's progress stream ended in the middle. The engine may
+// go on all the same.
+var errCutOff = errors.New("progress stream")
+
 // readStream reads the engine's progress stream to its end and returns the
 // first error that stands in it, or that it ends with.
 func readStream(r io.Reader, each func(message)) error {
@@ -140,7 +144,7 @@ func readStream(r io.Reader, each func(message)) error {
 		case err != nil && failed != nil:
 			return failed
 		case err != nil:
-			return fmt.Errorf("progress stream: %w", err)
+			return fmt.Errorf("%w: %w", errCutOff, err)
 		}
 		each(msg)
 		if failed == nil {

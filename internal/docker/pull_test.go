@@ -131,6 +131,25 @@ func TestCrashLeavesKnowledge(t *testing.T) {
 	})
 }
 
+// TestCutStreamLeavesKnowledge: the engine goes on with a pull of which we hear
+// no more, and what comes of it is ours.
+func TestCutStreamLeavesKnowledge(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
+		s.pull = func(_ *http.Request, _ string, w stream) { w.say(`{"status":"Downloading","id":"a","progr`) }
+		if _, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis}); err == nil {
+			t.Fatal("half a line is no pull")
+		}
+		if !p.Intended(redis) {
+			t.Error("the intent of a pull that may go on was closed")
+		}
+		s.setImage(redis, "sha256:1")
+		res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis})
+		if err != nil || !res.Ours || p.Intended(redis) {
+			t.Errorf("%+v %v, open %v", res, err, p.openIntents())
+		}
+	})
+}
+
 func TestPullErrors(t *testing.T) {
 	inStream := func(_ *http.Request, _ string, w stream) {
 		w.say(`{"status":"Downloading","id":"a","progressDetail":{"current":1,"total":10}}`)

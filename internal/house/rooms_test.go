@@ -111,7 +111,11 @@ var rooms = map[string]room{
 		ours: []string{"internal/testimage"},
 		why:  "the demo drives the binary as a person does, by its CLI, its files and Docker, and proves nothing if it reaches inside",
 	},
-	"internal/e2e":   {why: "the package has tests only"},
+	"internal/e2e": {why: "the package has tests only"},
+	"internal/laws": {
+		ours: []string{"*"}, outside: docker,
+		why: "the whole agent, wired as cmd wires it, over the engine in memory",
+	},
 	"internal/house": {why: "the package has tests only"},
 	"manifests":      {why: "examples that a person can copy, and the test that runs them"},
 }

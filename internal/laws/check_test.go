@@ -1,0 +1,181 @@
+package laws
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"reconciler/desired"
+	"reconciler/internal/job"
+)
+
+// wanted are the jobs that the files say, parsed as the agent does.
+func (w *world) wanted() map[string]*job.Job {
+	out := map[string]*job.Job{}
+	w.must(filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".hcl" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		jobs, problems := desired.Parse(path, text)
+		if len(jobs) == 0 && len(problems) > 0 {
+			w.bad("the test itself: %s: %v", path, problems)
+		}
+		for _, j := range jobs {
+			out[j.Name] = j
+		}
+		return nil
+	}))
+	return out
+}
+
+// converged checks that exactly the wanted set runs, as wanted.
+func (w *world) converged() {
+	want := map[string]string{} // place -> spec hash
+	for _, j := range w.wanted() {
+		for gi := range j.Groups {
+			g := &j.Groups[gi]
+			for i := range g.WantedCount(j.Type) {
+				for _, t := range g.Tasks {
+					want[fmt.Sprintf("%s.%s[%d].%s", j.Name, g.Name, i, t.Name)] = job.SpecHash(j, g)
+				}
+			}
+		}
+	}
+	live, dead := map[string]bool{}, map[string]int{}
+	for _, c := range w.ours() {
+		l := c.Config.Labels
+		place := fmt.Sprintf("%s.%s[%s].%s", l["reconciler.job"], l["reconciler.group"], l["reconciler.alloc_index"], l["reconciler.task"])
+		alloc, name := l["reconciler.alloc_id"], strings.TrimPrefix(c.Name, "/")
+		switch {
+		case !c.State.Running:
+			dead[alloc+"/"+l["reconciler.task"]]++
+			continue
+		case c.State.Paused:
+			w.bad("converge: %s is paused", name)
+		case want[place] == "":
+			w.bad("converge: %s runs for %s, which nobody wants (any more, or twice)", name, place)
+		case want[place] != l["reconciler.spec_hash"]:
+			w.bad("converge: %s is of another spec", name)
+		case name != job.ContainerName(l["reconciler.task"], alloc):
+			w.bad("converge: the container of %s is called %s", place, name)
+		}
+		delete(want, place)
+		live[alloc+"/"+l["reconciler.task"]] = true
+	}
+	for _, place := range slices.Sorted(maps.Keys(want)) {
+		w.bad("converge: nothing runs for %s", place)
+	}
+	for task, n := range dead {
+		if !live[task] || n > 1 {
+			w.bad("converge: %d dead containers of task %s are left (it runs: %t)", n, task, live[task])
+		}
+	}
+	if len(w.wrong) > 0 && w.agent != nil {
+		w.say("records:\n%s", w.records())
+	}
+}
+
+// records is the agent's state in words, for a story that went wrong.
+func (w *world) records() string {
+	var b strings.Builder
+	st := w.agent.st
+	for name, rec := range st.Jobs.All() {
+		d, _ := st.Deployments.Get(name)
+		fmt.Fprintf(&b, "  job %s gen %d held %q missing %v deleted %v phase %s: %+v\n", name, rec.Generation, rec.Held, rec.MissingSince, rec.Deleted, d.Phase, d.Conditions)
+	}
+	for id, a := range st.AllocSpecs.All() {
+		s, _ := st.AllocStatuses.Get(id)
+		if s.EndedAt.IsZero() {
+			fmt.Fprintf(&b, "  alloc %s %s[%d] gen %d %s (%s): ", id, a.Job, a.Index, a.Generation, a.Desired, a.Reason)
+			for task, ts := range s.Tasks {
+				fmt.Fprintf(&b, "%s %s attempt %d retry %v error %v; ", task, ts.Phase, ts.Attempt, ts.NextRetry, ts.LastError)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	for _, c := range w.e.Containers() {
+		fmt.Fprintf(&b, "  container %s %s %.12s %s\n", c.Name, c.State.Status, c.ID, c.Config.Image)
+	}
+	for _, c := range w.written(max(0, w.marks()-40)) {
+		fmt.Fprintf(&b, "  write %s\n", c)
+	}
+	return b.String()
+}
+
+// quiet checks that for so long nothing is written, committed or said.
+func (w *world) quiet(d time.Duration) {
+	writes := w.marks()
+	lines := w.said()
+	before := w.state()
+	w.after(d)
+	if got := w.written(writes); len(got) > 0 {
+		w.bad("quiet: writes: %v", got)
+	}
+	if got := w.said()[len(lines):]; len(got) > 0 {
+		w.bad("quiet: lines: %q", got)
+	}
+	if !bytes.Equal(before, w.state()) {
+		w.bad("quiet: the state file has changed")
+	}
+}
+
+// state is what the file holds.
+func (w *world) state() []byte {
+	b, err := os.ReadFile(filepath.Join(w.data, "state.db"))
+	if err != nil && !os.IsNotExist(err) {
+		w.bad("the test itself: %v", err)
+	}
+	return b
+}
+
+func (w *world) said() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.lines)
+}
+
+// truthful checks that the plan has nothing to do.
+func (w *world) truthful() {
+	steps, err := w.agent.controller.Forecast()
+	if err != nil || len(steps) > 0 {
+		w.bad("truthful: nothing is left to do and the plan says %v, %v", steps, err)
+	}
+}
+
+// images checks which images there are: what is wanted, what has a container,
+// what was there before us, and nothing that we brought beside.
+func (w *world) images() {
+	keep, named := maps.Clone(w.theirs), map[string]bool{}
+	for _, j := range w.wanted() {
+		for _, g := range j.Groups {
+			for _, t := range g.Tasks {
+				named[t.Config.Image] = named[t.Config.Image] || g.Count > 0
+			}
+		}
+	}
+	for _, c := range w.e.Containers() {
+		keep[c.Image] = true
+	}
+	for id, refs := range w.e.Images() {
+		if _, ours := w.agent.st.Provenance.Get(id); ours && !keep[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
+			w.bad("image %.19s %v is still there and nothing needs it: %+v", id, refs, first(w.agent.st.Clocks.Get(id)))
+		}
+	}
+	have := w.e.Images()
+	for id := range keep {
+		if _, there := have[id]; !there && !w.byHand[id] {
+			w.bad("mine only: image %.19s is gone", id)
+		}
+	}
+}
+
+func first[T any](v T, _ bool) T { return v }

@@ -1,0 +1,23 @@
+// Package laws holds the whole agent to its promises: the store with its file,
+// the manifest watcher, the cache, both controllers, the write half, gc, the
+// allocation directories and the ports, wired as cmd wires them, over the
+// engine in memory of internal/dockertest, in bubbles of testing/synctest.
+// Hours pass in milliseconds.
+//
+// It has tests only:
+//
+//	TestLaw01 …   one short story for each law of ARCHITECTURE.md
+//	TestModel     random stories of people, processes, dockerd, faults and
+//	              crashes; afterwards every law is checked by name
+//	TestCrash…    the agent ends between every two outside effects of a story
+//	TestPlanIs…   what the agent does is what its plan said
+//
+// TestModel prints a seed when it fails; -rapid.seed replays it. `make soak`
+// runs it for as long as it is told.
+//
+// What is real here: the file system (a temporary directory), the state file,
+// the test-binds of host ports (on an address of 127.0.0.0/8) and the docker
+// client. What is not: inotify, whose goroutine a bubble cannot wait for, so
+// that the directory is polled; file times, which lie in the far future of a
+// bubble's clock, so that every look at the directory reads its files.
+package laws

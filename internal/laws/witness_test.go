@@ -1,0 +1,131 @@
+package laws
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+
+	"reconciler/internal/job"
+)
+
+// sight is what the witness remembers; world.mu guards it.
+type sight struct {
+	now      map[string]bool      // images that containers had at the last look
+	lastUsed map[string]time.Time // of images: a container had it then
+	deleted  []events.Message
+	excused  bool // the agent was killed in the middle of a create, or worse
+}
+
+// tell is the engine's event fault: the witness hears of everything, the agent
+// of what the story lets through. The caller holds the engine's lock.
+func (w *world) tell(m events.Message) []time.Duration {
+	w.mu.Lock()
+	f := w.events
+	if m.Type == events.ImageEventType && m.Action == events.ActionDelete {
+		m.TimeNano = time.Now().UnixNano()
+		w.sight.deleted = append(w.sight.deleted, m)
+	}
+	w.mu.Unlock()
+	select {
+	case w.noticed <- struct{}{}:
+	default:
+	}
+	if f == nil {
+		return []time.Duration{0}
+	}
+	return f(m)
+}
+
+// setEvents says how the agent hears of events from now on.
+func (w *world) setEvents(f func(events.Message) []time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = f
+}
+
+// witness looks at the engine after each event until ctx ends.
+func (w *world) witness(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.noticed:
+			w.look()
+		}
+	}
+}
+
+// look checks what must hold at any time.
+func (w *world) look() {
+	ours, all := w.running(""), w.e.Containers()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.checkDoubles(ours)
+	w.checkImages(all)
+}
+
+// checkDoubles: never two live containers of one task of one allocation, nor,
+// while nothing went wrong, of one index.
+func (w *world) checkDoubles(ours []container.InspectResponse) {
+	tasks, indexes := map[string]string{}, map[string]string{}
+	for _, c := range ours {
+		l := c.Config.Labels
+		task := l["reconciler.alloc_id"] + "/" + l["reconciler.task"]
+		if other := tasks[task]; other != "" {
+			w.badLocked("one container per task: %s and %s run", other, c.Name)
+		}
+		tasks[task] = c.Name
+		index := fmt.Sprintf("%s.%s[%s].%s", l["reconciler.job"], l["reconciler.group"], l["reconciler.alloc_index"], l["reconciler.task"])
+		if other := indexes[index]; other != "" && !w.sight.excused {
+			w.badLocked("one container per index: %s and %s run for %s", other, c.Name, index)
+		}
+		indexes[index] = c.Name
+	}
+}
+
+// checkImages: no image of somebody else goes, and none before its delay.
+func (w *world) checkImages(all []container.InspectResponse) {
+	now, used := time.Now(), map[string]bool{}
+	for _, c := range all {
+		used[c.Image] = true
+	}
+	if w.sight.lastUsed == nil {
+		w.sight.lastUsed = map[string]time.Time{}
+	}
+	for id := range w.sight.now {
+		w.sight.lastUsed[id] = now // until this look
+	}
+	for _, m := range w.sight.deleted {
+		id := m.Actor.ID
+		since := time.Unix(0, m.TimeNano).Sub(w.sight.lastUsed[id])
+		switch {
+		case w.byHand[id]:
+		case w.theirs[id]:
+			w.badLocked("mine only: image %s was there before us and was deleted", id)
+		case !w.sight.lastUsed[id].IsZero() && since < delay:
+			w.badLocked("no early delete: image %s went %s after its last container", id, since)
+		}
+	}
+	w.sight.deleted = nil
+	w.sight.now = used
+}
+
+// checkMine holds a write of the agent against whom it names. The caller holds
+// w.mu.
+func (w *world) checkMine(c write) {
+	if c.target != "" && c.labels[job.LabelNodeID] != w.nodeID() {
+		w.badLocked("mine only: %s names a stranger", c)
+	}
+	switch {
+	case strings.Contains(c.what, "/volumes"), strings.Contains(c.what, "/networks"):
+		w.badLocked("mine only: %s", c)
+	case strings.HasPrefix(c.what, "DELETE /images/") && strings.Contains(c.what, "force=1"):
+		w.badLocked("no early delete: %s is forced", c)
+	case strings.HasPrefix(c.what, "DELETE /containers/") && strings.Contains(c.what, "force=1"):
+		w.badLocked("mine only: %s is forced", c)
+	}
+}

@@ -1,0 +1,327 @@
+package laws
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/sirupsen/logrus"
+
+	"reconciler/internal/dockertest"
+	"reconciler/internal/host"
+	"reconciler/internal/job"
+)
+
+// address is where tasks get their ports: nobody else on this machine uses it.
+const address = "127.77.3.9"
+
+// world is a host with people on it.
+type world struct {
+	t     *testing.T // for its context and directories; failures go to wrong
+	e     *dockertest.Engine
+	hand  *client.Client // of people
+	dir   string         // manifests
+	data  string
+	agent *agent // nil while none runs
+	log   *logrus.Logger
+
+	strike *strike
+	skew   atomic.Int64 // of the agent's clock, nanoseconds
+	node0  atomic.Value // string: our node id, once there is one
+
+	mu      sync.Mutex
+	writes  []write
+	lines   []string // of the log above debug
+	wrong   []string
+	story   []string
+	theirs  map[string]bool // ids of images that were there before us
+	byHand  map[string]bool // ids of images that people removed
+	events  dockertest.EventFault
+	noticed chan struct{}
+	sight   sight
+}
+
+func (w *world) Context() context.Context { return w.t.Context() }
+
+// Levels makes the world a hook of the agent's log.
+func (w *world) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire keeps a line above debug.
+func (w *world) Fire(e *logrus.Entry) error {
+	if e.Level >= logrus.DebugLevel {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, fmt.Sprintf("%s %s %v", e.Level, e.Message, e.Data))
+	return nil
+}
+
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
+
+func (w *world) ports() host.PortOptions {
+	return host.PortOptions{Address: address, Min: 21000, Max: 21100}
+}
+
+// play runs a story in a bubble and returns what was wrong in it, with the
+// story. The witness looks at the engine after each of its events.
+func play(t *testing.T, opts dockertest.Options, f func(w *world)) (wrong, story []string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		base := t.TempDir()
+		w := &world{
+			t: t, dir: filepath.Join(base, "manifests"), data: filepath.Join(base, "data"),
+			log: logrus.New(), theirs: map[string]bool{}, byHand: map[string]bool{}, noticed: make(chan struct{}, 1),
+		}
+		w.log.SetOutput(io.Discard)
+		w.log.SetLevel(logrus.TraceLevel)
+		w.log.AddHook(w)
+		w.must(os.Mkdir(w.dir, 0o755))
+		if opts.Behave == nil {
+			opts.Behave = behave
+		}
+		w.e = dockertest.New(opts)
+		w.hand = w.e.Client()
+		w.e.SetEventFault(w.tell)
+		w.theirs[w.e.AddImage(image("old"))] = true
+		for _, tag := range tags {
+			w.e.Registry().Push(ref(tag), image(tag))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var witness sync.WaitGroup
+		witness.Go(func() { w.witness(ctx) })
+		defer func() {
+			w.stop()
+			cancel()
+			witness.Wait()
+			_ = w.hand.Close()
+			w.e.Close()
+			wrong, story = w.wrong, w.story
+		}()
+		f(w)
+	})
+	return wrong, story
+}
+
+// tell runs a story as a test of its own.
+func tell(t *testing.T, f func(w *world)) {
+	t.Helper()
+	wrong, story := play(t, dockertest.Options{LiveRestore: true}, f)
+	for _, s := range wrong {
+		t.Error(s)
+	}
+	if len(wrong) > 0 {
+		t.Log("the story:\n" + strings.Join(story, "\n"))
+	}
+}
+
+// behave ends with the exit code in the environment, if there is one.
+func behave(l dockertest.Launch) dockertest.Process {
+	switch {
+	case slices.Contains(l.Args, "stubborn"):
+		return dockertest.Process{IgnoreTerm: true}
+	case slices.Contains(l.Args, "immortal"):
+		return dockertest.Process{Immortal: true}
+	case slices.Contains(l.Args, "crash"):
+		return dockertest.Process{Ends: true, After: time.Second, Code: 1}
+	}
+	return dockertest.Process{}
+}
+
+// tags are in the registry; "old" is also on the host from the beginning.
+var tags = []string{"old", "1", "2", "3", "latest"}
+
+func ref(tag string) string { return "registry.example/app:" + tag }
+
+func image(tag string) dockertest.Image {
+	return dockertest.Image{
+		Refs: []string{ref(tag)}, Salt: tag, Config: container.Config{Entrypoint: []string{"/app"}},
+	}
+}
+
+func (w *world) bad(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.badLocked(format, args...)
+}
+
+func (w *world) badLocked(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	if len(w.wrong) < 20 && !slices.Contains(w.wrong, s) {
+		w.wrong = append(w.wrong, s)
+		w.story = append(w.story, clock()+"WRONG: "+s)
+	}
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.bad("the test itself: %v", err)
+	}
+}
+
+func (w *world) say(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, clock()+fmt.Sprintf(format, args...))
+}
+
+func clock() string { return time.Now().UTC().Format("15:04:05.000 ") }
+
+// after lets time pass, and what happens in it be done.
+func (w *world) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// save writes a manifest as careful programs do: beside it, and renamed.
+func (w *world) save(name, text string) {
+	path := filepath.Join(w.dir, name)
+	w.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	w.must(os.WriteFile(path+".tmp", []byte(text), 0o644))
+	w.must(os.Rename(path+".tmp", path))
+}
+
+// scribble writes a manifest in place.
+func (w *world) scribble(name, text string) {
+	w.must(os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o644))
+}
+
+func (w *world) remove(name string) { w.must(os.RemoveAll(filepath.Join(w.dir, name))) }
+
+// spec is what the tests vary in a job of one group.
+type spec struct {
+	name   string
+	tag    string
+	arg    string
+	count  int
+	static int  // a static port; 0 is none
+	port   bool // a dynamic port
+	two    bool // a second task
+	meta   string
+	kill   int // kill_timeout in seconds; 0 is the default
+}
+
+// hcl prints jobs as people write them.
+func hcl(jobs ...spec) string {
+	var b strings.Builder
+	for _, s := range jobs {
+		fmt.Fprintf(&b, "job %q {\n  group \"g\" {\n    count = %d\n    update {\n      min_healthy_time = \"2s\"\n    }\n", s.name, s.count)
+		b.WriteString(s.task("main"))
+		if s.two {
+			s.static, s.port = 0, false
+			b.WriteString(s.task("side"))
+		}
+		b.WriteString("  }\n}\n")
+	}
+	return b.String()
+}
+
+func (s spec) task(name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "    task %q {\n      driver = \"docker\"\n      config {\n        image = %q\n", name, ref(s.tag))
+	if s.arg != "" {
+		fmt.Fprintf(&b, "        args = [%q]\n", s.arg)
+	}
+	b.WriteString("      }\n")
+	if s.meta != "" {
+		fmt.Fprintf(&b, "      env {\n        META = %q\n      }\n", s.meta)
+	}
+	if s.kill > 0 {
+		fmt.Fprintf(&b, "      kill_timeout = \"%ds\"\n", s.kill)
+	}
+	switch {
+	case s.static > 0:
+		fmt.Fprintf(&b, "      resources {\n        network {\n          port \"p\" {\n            static = %d\n          }\n        }\n      }\n", s.static)
+	case s.port:
+		b.WriteString("      resources {\n        network {\n          port \"p\" {}\n        }\n      }\n")
+	}
+	b.WriteString("    }\n")
+	return b.String()
+}
+
+// app is the plain job.
+func app(name, tag string) spec { return spec{name: name, tag: tag, count: 1} }
+
+// nodeID is the label of what is ours.
+func (w *world) nodeID() string {
+	if id, ok := w.node0.Load().(string); ok {
+		return id
+	}
+	id, err := os.ReadFile(filepath.Join(w.data, "node-id"))
+	if err != nil {
+		return ""
+	}
+	w.node0.Store(strings.TrimSpace(string(id)))
+	return strings.TrimSpace(string(id))
+}
+
+// ours returns our containers, the oldest first.
+func (w *world) ours() []container.InspectResponse {
+	id := w.nodeID()
+	var out []container.InspectResponse
+	for _, c := range slices.Backward(w.e.Containers()) {
+		if id != "" && c.Config.Labels[job.LabelNodeID] == id {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// running are the containers of a job that run, or of all jobs for "".
+func (w *world) running(name string) []container.InspectResponse {
+	return slices.DeleteFunc(w.ours(), func(c container.InspectResponse) bool {
+		return !c.State.Running || name != "" && c.Config.Labels["reconciler.job"] != name
+	})
+}
+
+// one is the only running container of a job.
+func (w *world) one(name string) container.InspectResponse {
+	all := w.running(name)
+	if len(all) != 1 {
+		w.bad("%d containers of %s run, want 1; writes %v", len(all), name, w.written(0))
+		return container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{State: &container.State{}}, Config: &container.Config{}}
+	}
+	return all[0]
+}
+
+// lives is what runs, and since when: equal before and after if nothing was
+// touched.
+func (w *world) lives() map[string]string {
+	out := map[string]string{}
+	for _, c := range w.running("") {
+		out[c.ID] = c.Name + " " + c.State.StartedAt + " " + c.State.Status
+	}
+	return out
+}
+
+// same fails if what runs is not what ran before.
+func (w *world) same(law string, before map[string]string) {
+	if now := w.lives(); !maps.Equal(before, now) {
+		w.bad("%s: what ran was touched: before %v, now %v", law, before, now)
+	}
+}
+
+// written are the agent's writes from the n-th on.
+func (w *world) written(n int) []write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.writes[n:])
+}
+
+func (w *world) marks() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.writes)
+}
