@@ -191,23 +191,24 @@ func TestTwoTasks(t *testing.T) {
 `, ref, text)
 	}
 	w.drop("pair.hcl", manifest("one"))
-	both := func() error {
+	both := func() (alloc string, err error) {
 		got := w.running("pair")
 		if len(got) != 2 || got[0].Who.AllocID != got[1].Who.AllocID {
-			return errors.New(brief(got))
+			return "", errors.New(brief(got))
 		}
-		return nil
+		return got[0].Who.AllocID, nil
 	}
-	eventually(t, "both tasks run in one allocation", both)
-	before := w.running("pair")
+	before := ""
+	eventually(t, "both tasks run in one allocation", func() (err error) {
+		before, err = both()
+		return err
+	})
 	w.drop("pair.hcl", manifest("two"))
 	eventually(t, "both tasks run in another allocation", func() error {
-		if err := both(); err != nil {
-			return err
+		now, err := both()
+		if err == nil && now == before {
+			err = errors.New("it is the old allocation")
 		}
-		if got := w.running("pair"); got[0].Who.AllocID == before[0].Who.AllocID {
-			return errors.New("it is the old allocation")
-		}
-		return nil
+		return err
 	})
 }
