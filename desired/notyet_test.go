@@ -15,6 +15,8 @@ func TestOptionsThatAreNotBuilt(t *testing.T) {
 		"group":        {"group \"g\" {\n", "}\n"},
 		"task":         {"task \"t\" {\n", "}\n"},
 		"config":       {"task \"t\" {\n config {\n", "}\n}\n"},
+		"logs":         {"task \"t\" {\n logs {\n", "}\n}\n"},
+		"mount":        {"task \"t\" {\n config {\n mount {\n", "}\n}\n}\n"},
 		"resources":    {"task \"t\" {\n resources {\n", "}\n}\n"},
 		"update":       {"group \"g\" {\n update {\n", "}\n}\n"},
 		"network":      {"group \"g\" {\n network {\n", "}\n}\n"},
