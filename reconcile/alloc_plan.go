@@ -97,6 +97,8 @@ type AllocInput struct {
 	// exit before it is no crash: nobody knows what happened out of sight.
 	SeenSince time.Time
 	Now       time.Time
+	// CoreMHz is the speed of one core of this host.
+	CoreMHz int
 }
 
 // AllocPlan is one step, the status to record before it, and when to look

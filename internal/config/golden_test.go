@@ -96,11 +96,29 @@ client {
 `,
 	"not_yet": `client {
   options {
-    "docker.auth.config"        = "/root/.docker/config.json"
-    "docker.auth.helper"        = "ecr"
-    "docker.privileged.enabled" = "true"
-    "docker.caps.allowlist"     = "NET_ADMIN"
-    "docker.devices.allowlist"  = "/dev/null"
+    "docker.auth.config" = "/root/.docker/config.json"
+    "docker.auth.helper" = "ecr"
+  }
+}
+`,
+	"gates": `client {
+  options {
+    "docker.privileged.enabled" = "yes"
+    "docker.caps.allowlist"     = "NET_ADMIN,NET_ADMN"
+    "docker.devices.allowlist"  = ["/dev/null", "dev/sda", 3]
+  }
+}
+client {
+  options {
+    docker.caps.allowlist    = 7
+    docker.devices.allowlist = "/dev/[ab"
+  }
+}
+`,
+	"gate_patterns": `client {
+  options {
+    "docker.caps.allowlist"    = { a = "b" }
+    "docker.devices.allowlist" = "/dev/[ab"
   }
 }
 `,

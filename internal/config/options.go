@@ -22,12 +22,12 @@ var options = map[string]func(*decoder, entry){
 	"docker.volumes.selinuxlabel":  func(d *decoder, e entry) { d.text(e, &d.docker().SELinuxLabel, checkSELinux) },
 	"docker.logging.type":          func(d *decoder, e entry) { d.text(e, &d.docker().LogType, checkName) },
 	"docker.pull.activity_timeout": (*decoder).activityTimeout,
-	"docker.privileged.enabled":    (*decoder).privileged,
+	"docker.privileged.enabled":    func(d *decoder, e entry) { d.boolean(e, &d.docker().PrivilegedEnabled) },
+	"docker.caps.allowlist":        func(d *decoder, e entry) { d.words(e, &d.docker().CapsAllowlist, checkCapability) },
+	"docker.devices.allowlist":     func(d *decoder, e entry) { d.words(e, &d.docker().DevicesAllowlist, checkDevice) },
 
-	"docker.auth.config":       (*decoder).notYet,
-	"docker.auth.helper":       (*decoder).notYet,
-	"docker.caps.allowlist":    (*decoder).notYet,
-	"docker.devices.allowlist": (*decoder).notYet,
+	"docker.auth.config": (*decoder).notYet,
+	"docker.auth.helper": (*decoder).notYet,
 }
 
 func (d *decoder) docker() *Docker { return &d.cfg.Client.Docker }
@@ -50,13 +50,6 @@ func (d *decoder) logOption(e entry, key string) {
 	var s string
 	if d.scalar(e, &s) {
 		d.docker().LogConfig[key] = s
-	}
-}
-
-func (d *decoder) privileged(e entry) {
-	on := false
-	if d.boolean(e, &on) && on {
-		d.fail(e.expr.Range(), "Unsupported value", `"`+e.name+`" = true is not supported yet; remove it.`)
 	}
 }
 
