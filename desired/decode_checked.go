@@ -70,7 +70,7 @@ func (l *loader) checkedList(dst *[]string, check func(string) (string, error)) 
 			s := e.text
 			switch {
 			case strings.TrimSpace(s) != s || s == "":
-				l.errorf(e.at, "Bad value", "%q is empty or has blanks around it. Mend or remove it.", s)
+				l.errorf(e.at, "Bad value", "%q holds %q, which is empty or has blanks around it. Mend or remove it.", items[0].key, s)
 				continue
 			case check != nil && !interpolated(s):
 				var err error

@@ -65,28 +65,34 @@ func (l *loader) listed(it item) []section {
 	case *hclsyntax.TupleConsExpr:
 		var out []section
 		for _, e := range expr.Exprs {
-			out = append(out, l.listed(item{key: it.key, at: e.Range(), expr: e})...)
+			element := item{key: it.key, at: e.Range(), expr: e}
+			if object, ok := e.(*hclsyntax.ObjectConsExpr); ok {
+				out = append(out, l.objectSection(element, object))
+			} else if v, ok := l.value(e); ok {
+				out = append(out, l.maps(element, v)...)
+			}
 		}
 		return out
 	}
 	v, ok := l.value(it.expr)
-	if !ok || v.IsNull() {
+	switch {
+	case !ok || v.IsNull():
 		return nil
+	case v.Type().IsTupleType() || v.Type().IsListType() || v.Type().IsSetType():
+		return l.maps(it, v.AsValueSlice()...)
 	}
-	if isMap(v) {
-		return []section{l.valueSection(it, it.expr.Range(), v)}
-	}
-	if t := v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		l.wrongType(it.expr.Range(), "a list of maps, [{ key = \"value\" }],", v)
-		return nil
-	}
+	return l.maps(it, v)
+}
+
+// maps returns the content of values that must be maps.
+func (l *loader) maps(it item, values ...cty.Value) []section {
 	var out []section
-	for _, e := range v.AsValueSlice() {
-		if e.IsNull() || !isMap(e) {
-			l.wrongType(it.expr.Range(), "a list of maps, [{ key = \"value\" }],", e)
+	for _, v := range values {
+		if v.IsNull() || !isMap(v) {
+			l.wrongType(it.expr.Range(), "a list of maps, [{ key = \"value\" }],", v)
 			continue
 		}
-		out = append(out, l.valueSection(it, it.expr.Range(), e))
+		out = append(out, l.valueSection(it, it.expr.Range(), v))
 	}
 	return out
 }

@@ -118,7 +118,7 @@ func ParseNamespace(option, mode string) (string, error) {
 	}
 	name := strings.TrimPrefix(mode, ContainerMode)
 	if !nameRE.MatchString(name) {
-		return "", fmt.Errorf("%s is %s or \"container:name\", not %q", option, orList(words), mode)
+		return "", fmt.Errorf("%s is %s, not %q", option, orList(append(slices.Clone(words), ContainerMode+"name")), mode)
 	}
 	return ContainerMode + name, nil
 }
