@@ -113,12 +113,12 @@ func (l *loader) devicePath(key string) func(string) (string, error) {
 // checkDevicePermissions takes any of r, w and m, each once, and puts them
 // into the order of the kernel.
 func checkDevicePermissions(s string) (string, error) {
-	out := ""
-	for _, p := range job.DefaultDevicePermissions {
+	out := strings.Map(func(p rune) rune {
 		if strings.ContainsRune(s, p) {
-			out += string(p)
+			return p
 		}
-	}
+		return -1
+	}, job.DefaultDevicePermissions)
 	if len(out) != len(s) {
 		return "", fmt.Errorf("cgroup_permissions is made of r (read), w (write) and m (mknod), each once, not %q", s)
 	}

@@ -222,8 +222,10 @@ func TestDockerd_Options(t *testing.T) {
 		}, nil},
 		{"capabilities", config(func(c *job.Config) { c.CapAdd, c.CapDrop = []string{"SYS_TIME", "NET_ADMIN"}, []string{"ALL"} }), nil},
 		{"read-only root", config(func(c *job.Config) { c.ReadonlyRootfs = true }), map[string]string{"/proc/mounts": "/ fuse"}},
-		{"security_opt", config(func(c *job.Config) { c.SecurityOpt = []string{"no-new-privileges", "seccomp=" + s.profile} }),
-			map[string]string{"/proc/self/status": "NoNewPrivs:\t1"}},
+		{
+			"security_opt", config(func(c *job.Config) { c.SecurityOpt = []string{"no-new-privileges", "seccomp=" + s.profile} }),
+			map[string]string{"/proc/self/status": "NoNewPrivs:\t1"},
+		},
 		{"namespaces of the host", config(func(c *job.Config) { c.IPCMode, c.PIDMode, c.UTSMode, c.UsernsMode = "host", "host", "host", "host" }), nil},
 		{"private ipc and cgroup", config(func(c *job.Config) { c.IPCMode, c.Cgroupns = "private", "private" }), nil},
 		{"devices", config(func(c *job.Config) {

@@ -212,9 +212,8 @@ func TestEveryOptionHasAGoldenRequest(t *testing.T) {
 		}
 	}
 	elsewhere := []string{"force_pull", "load"} // how an image is brought
-	typ := reflect.TypeFor[job.Config]()
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+	for f := range reflect.TypeFor[job.Config]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !shown[name] && !slices.Contains(elsewhere, name) {
 			t.Errorf("%s is in no golden request", name)
 		}
