@@ -26,6 +26,7 @@ var badOptions = map[string][]string{
 		`volumes = "/a:/b"`, `volumes = ["/a"]`, `volumes = ["/a:b"]`, `volumes = [":/b"]`, `volumes = ["/a:/b:wx"]`, `volumes = ["/a:/alloc"]`, `volumes = ["/a:/"]`, `volumes = ["/a:/b", "/c:/b/"]`,
 		`work_dir = "srv"`, `work_dir = ""`, `hostname = "a b"`, `hostname = "_"`, `tty = 2`, `tty = "on"`,
 		`logging = "syslog"`, "logging {\n type = \"\"\n}", "logging {\n type = \"a\"\n driver = \"b\"\n}",
+		`auth = "me"`, `auth_soft_fail = "perhaps"`, `image_pull_timeout = 5`, `image_pull_timeout = "-1s"`, `image_pull_timeout = "soon"`,
 		`ssl = "no"`, `SSL = []`,
 
 		`interactive = "maybe"`, `interactive = 3`, `init = []`, `init = "tini"`,
@@ -78,6 +79,7 @@ var badOptions = map[string][]string{
 		`target = ""`, `target = "a"`, `target = "/"`, `target = "/secrets"`, `readonly = "ro"`,
 		"bind_options {\n}", `bind_options = "rslave"`, "tmpfs_options {\n}", `tmpfs_options = 1`, `volume_options = []`, "type = \"bind\"\n volume_options {\n}",
 	},
+	"auth":           {`username = ["a"]`, `password = {}`, `email = []`, `server_address = "https://a"`},
 	"bind_options":   {`propagation = "slave "`, `propagation = "up"`, `propagation = "rshard"`, `propagation = ""`},
 	"tmpfs_options":  {`size = -1`, `size = "64m"`, `mode = "rwx"`, `mode = 800`, `mode = "17777"`, `mode = ""`},
 	"volume_options": {`no_copy = "yes"`, `labels = "a=b"`, `labels = { "reconciler.x" = "y" }`, `driver_config = "local"`},

@@ -45,7 +45,10 @@ type decision struct {
 	jobs      map[string]store.JobRecord
 	manifests map[string]store.ManifestRecord
 	changes   []change
-	wake      time.Time
+	// auth are the credentials of the jobs whose file is in force, by job. Of
+	// the others those that were known stay.
+	auth map[string]map[string]job.Auth
+	wake time.Time
 }
 
 // decider collects a decision from the rules.
@@ -64,8 +67,11 @@ type finding struct {
 // decide applies all rules to one view.
 func decide(v view) decision {
 	d := &decider{
-		view:     v,
-		decision: decision{jobs: maps.Clone(v.jobs), manifests: map[string]store.ManifestRecord{}},
+		view: v,
+		decision: decision{
+			jobs: maps.Clone(v.jobs), manifests: map[string]store.ManifestRecord{},
+			auth: map[string]map[string]job.Auth{},
+		},
 		findings: map[string][]finding{},
 	}
 	if d.decision.jobs == nil {
@@ -108,6 +114,7 @@ func (d *decider) present(name string, c candidate) {
 	}
 	next, why := d.adopt(name, rec, known, c)
 	d.set(name, next)
+	d.auth[name] = d.files[c.file].auth[name]
 	d.tellAdoption(name, rec, next, why)
 }
 

@@ -16,6 +16,7 @@ type configPlaces struct {
 	volumes                               []entry
 	mounts                                []hcl.Range // of each mount's target
 	values                                map[string]hcl.Range
+	auth                                  authPlaces
 }
 
 // valuePlaces are where the values of a section stand, by key; a block stands
@@ -56,8 +57,13 @@ func (l *loader) config(items []item, d *taskDraft) {
 		"hostname":     l.filled(&c.Hostname, &at.hostname),
 		"tty":          l.truth(&c.TTY),
 		"logging":      l.logging(c),
-		"ssl":          l.deprecatedSSL(),
-		"SSL":          l.deprecatedSSL(),
+
+		"auth":               l.auth(c, &at.auth),
+		"auth_soft_fail":     l.truth(&c.AuthSoftFail),
+		"image_pull_timeout": l.pullTimeout(&c.ImagePullTimeout),
+
+		"ssl": l.deprecatedSSL(),
+		"SSL": l.deprecatedSSL(),
 	}, l.processFields(c), l.networkFields(c), l.isolationFields(c), l.storageFields(c, &at), l.limitFields(c)))
 	l.checkConfig(d, s, at)
 }

@@ -16,4 +16,7 @@
 // The directory half decides what a file that changed, broke or vanished means
 // for the jobs that run: it keeps the last good spec of each job, waits before
 // it believes a deletion, and holds a deletion that looks like an accident.
+//
+// Passwords for registries stay in this package, in memory and beside the
+// specs, which are stored. Watcher.Auth hands them out.
 package desired

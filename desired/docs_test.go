@@ -16,7 +16,7 @@ var headings = map[string][]string{
 	"network": {"network of a group"}, "port": {"port of a group"},
 	"task": {"task"}, "logs": {"logs"}, "resources": {"resources"}, "task network": {"network of a task"}, "task port": {"port of a task"},
 	"config":  {"Image and command", "Network", "Files", "Rights and namespaces", "Limits"},
-	"logging": {"logging"}, "healthchecks": {"healthchecks"}, "gpus": {"gpus"}, "device": {"An entry of devices"}, "mount": {"An entry of mounts"},
+	"logging": {"logging"}, "auth": {"auth"}, "healthchecks": {"healthchecks"}, "gpus": {"gpus"}, "device": {"An entry of devices"}, "mount": {"An entry of mounts"},
 	"bind_options": {"bind_options"}, "volume_options": {"volume_options"}, "driver_config": {"driver_config"}, "tmpfs_options": {"tmpfs_options"},
 }
 

@@ -19,10 +19,11 @@ type parseFunc func(filename string, src []byte) ([]*job.Job, []store.Problem)
 // manifest is what is known of one file after a scan. It is not changed once
 // it was made.
 type manifest struct {
-	hash     string // of the bytes, or of the reason why there are none
-	jobs     []*job.Job
+	hash     string     // of the bytes, or of the reason why there are none
+	jobs     []*job.Job // without passwords: specs are stored
 	problems []store.Problem
-	lines    map[string]place // job -> where its block begins, if it can be told
+	auth     map[string]map[string]job.Auth // job -> its tasks' credentials, see job.TakeAuth
+	lines    map[string]place               // job -> where its block begins, if it can be told
 	// bad says that the file cannot be used: its jobs keep their last good spec.
 	bad bool
 	// changedAt is when its content changed last, as far as anyone can tell.
@@ -108,7 +109,7 @@ func (r remembered) current(path string) bool {
 }
 
 func (f *files) parsed(name string, src []byte) manifest {
-	m := manifest{hash: hashBytes(src), lines: map[string]place{}}
+	m := manifest{hash: hashBytes(src), lines: map[string]place{}, auth: map[string]map[string]job.Auth{}}
 	if p := checkText(name, src); p != nil {
 		m.problems, m.bad = []store.Problem{*p}, true
 		return m
@@ -120,6 +121,7 @@ func (f *files) parsed(name string, src []byte) manifest {
 	}
 	for _, j := range m.jobs {
 		m.lines[j.Name] = findBlock(src, j.Name)
+		m.auth[j.Name] = j.TakeAuth()
 	}
 	return m
 }

@@ -17,6 +17,7 @@ import (
 type notifier struct {
 	// changed has one slot: any number of events may become one.
 	changed chan struct{}
+	off     bool // nothing is watched: the directory is polled on purpose
 
 	fs      *fsnotify.Watcher // nil until inotify gave us an instance
 	add     func(dir string) error
@@ -28,12 +29,12 @@ type notifier struct {
 	names map[string]map[string]bool // of the last scan
 }
 
-func newNotifier() *notifier { return &notifier{changed: make(chan struct{}, 1)} }
+func newNotifier(off bool) *notifier { return &notifier{changed: make(chan struct{}, 1), off: off} }
 
 // begin starts the list of what a scan wants to be watched.
 func (n *notifier) begin() {
 	n.seen, n.failure = map[string]map[string]bool{}, nil
-	if n.fs != nil {
+	if n.fs != nil || n.off {
 		return
 	}
 	w, err := fsnotify.NewWatcher()

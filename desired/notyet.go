@@ -10,7 +10,7 @@ var notYet = map[string][]string{
 	"group":  {"constraint", "restart", "service", "shutdown_delay"},
 	"task":   {"artifact", "constraint", "leader", "restart", "service", "shutdown_delay"},
 	"update": {"auto_revert", "health_check", "healthy_deadline", "progress_deadline"},
-	"config": {"advertise_ipv6_address", "auth", "auth_soft_fail", "image_pull_timeout"},
+	"config": {"advertise_ipv6_address"},
 }
 
 // notSupported holds what Nomad has and this language will not.

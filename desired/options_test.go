@@ -28,6 +28,7 @@ var around = map[string][2]string{
 	"task port":      {"task \"t\" {\n resources {\n network {\n port \"p\" {\n", "}\n}\n}\n}\n"},
 	"variable":       {"variable \"v\" {\n default = 1\n", "}\n"},
 	"logging":        {"task \"t\" {\n config {\n logging {\n", "}\n}\n}\n"},
+	"auth":           {"task \"t\" {\n config {\n auth {\n", "}\n}\n}\n"},
 	"healthchecks":   {"task \"t\" {\n config {\n healthchecks {\n", "}\n}\n}\n"},
 	"gpus":           {"task \"t\" {\n config {\n gpus {\n", "}\n}\n}\n"},
 	"device":         {"task \"t\" {\n config {\n devices = [{\n", "}]\n}\n}\n"},

@@ -49,6 +49,9 @@ func (w *Watcher) pass() time.Time {
 
 func (w *Watcher) nextLook(now, wake time.Time, again bool) time.Time {
 	next := now.Add(w.timing.rescan)
+	if w.cfg.Poll > 0 {
+		next = now.Add(w.cfg.Poll)
+	}
 	if w.polling {
 		next = earliest(next, now.Add(w.timing.poll))
 	}

@@ -17,7 +17,6 @@ func Preview(cfg Config, st *store.Store, running Running) error {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	w := New(cfg, st, running, log)
-	w.notify = newNotifier()
 	defer w.notify.close()
 	w.pass()
 	if s := w.DirStatus(); !s.OK {

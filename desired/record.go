@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -12,8 +13,10 @@ import (
 // allocations needs: a controller may be about to make an allocation from it.
 const specKeptFor = time.Minute
 
-// record writes a decision into the store, and tells what changed.
+// record writes a decision into the store, and tells what changed. The
+// credentials go first: who sees a spec finds them.
 func (w *Watcher) record(v view, d decision) {
+	renewed := w.auth.replace(d.auth, d.jobs, v.now)
 	w.putJobs(v.jobs, d.jobs)
 	for file, rec := range d.manifests {
 		w.st.Manifests.Put(file, rec)
@@ -23,13 +26,18 @@ func (w *Watcher) record(v view, d decision) {
 			w.st.Manifests.Delete(file)
 		}
 	}
-	w.tell(d.changes, v.now)
+	w.tell(append(d.changes, renewals(v.jobs, d.jobs, renewed)...), v.now)
+	for _, name := range renewed {
+		for _, f := range w.onAuth {
+			f(name)
+		}
+	}
 }
 
 // putJobs makes the job records those of next. The spec of a new generation
 // goes first, so that who sees the generation finds its spec.
 func (w *Watcher) putJobs(old, next map[string]store.JobRecord) {
-	for _, name := range slices.Sorted(maps.Keys(next)) {
+	for _, name := range leavingFirst(next) {
 		rec := next[name]
 		key := store.SpecKey(name, rec.Generation)
 		if _, has := w.st.Specs.Get(key); rec.Spec != nil && rec.Deleted.IsZero() && (!has || rec.Generation != old[name].Generation) {
@@ -44,6 +52,20 @@ func (w *Watcher) putJobs(old, next map[string]store.JobRecord) {
 			w.st.Jobs.Delete(name)
 		}
 	}
+}
+
+// leavingFirst orders jobs so that whoever sees a new job sees what leaves
+// with it: a renamed job must not start beside the one it takes over from.
+func leavingFirst(jobs map[string]store.JobRecord) []string {
+	stays := func(name string) int {
+		if rec := jobs[name]; rec.MissingSince.IsZero() && rec.Deleted.IsZero() && rec.Held == "" {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedFunc(maps.Keys(jobs), func(a, b string) int {
+		return cmp.Or(cmp.Compare(stays(a), stays(b)), cmp.Compare(a, b))
+	})
 }
 
 // sameRecord reports, without encoding them, that two records are equal. Two

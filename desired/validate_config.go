@@ -30,6 +30,7 @@ func (l *loader) checkConfig(d *taskDraft, s section, at configPlaces) {
 		l.warnf(at.values["cpu_cfs_period"], "Option without effect", "\"cpu_cfs_period\" has no effect without cpu_hard_limit = true.")
 	}
 	l.checkNetwork(c, at)
+	l.checkAuth(c, at.auth)
 	l.checkLogs(d, at)
 	l.checkTargets(c, at)
 }

@@ -22,6 +22,10 @@ type Config struct {
 	// rebuild the directory. A directory that is missing or cannot be read
 	// deletes nothing even so.
 	AllowMassDeletion bool
+	// Poll is how often the directory is read if inotify is not to be used: on
+	// NFS and other file systems that do not tell what other hosts write. 0
+	// watches by inotify, and reads the directory now and then anyway.
+	Poll time.Duration
 }
 
 // timing holds the watcher's rhythm; tests shorten it.
@@ -54,6 +58,8 @@ type Watcher struct {
 	nudge    chan struct{}
 	scanned  chan struct{}
 	requests chan confirmRequest
+	auth     *credentials
+	onAuth   []func(job string)
 
 	mu     sync.Mutex
 	status DirStatus
@@ -76,8 +82,9 @@ func New(cfg Config, st *store.Store, running Running, log logrus.FieldLogger) *
 		cfg: cfg, st: st, running: running, log: log,
 		now: time.Now, timing: defaultTiming(), files: newFiles(Parse),
 		nudge: make(chan struct{}, 1), scanned: make(chan struct{}), requests: make(chan confirmRequest),
+		auth:   newCredentials(),
 		status: DirStatus{Dir: cfg.Dir},
-		notify: newNotifier(), first: true, ran: map[string]RunningJob{}, unused: map[string]time.Time{},
+		notify: newNotifier(cfg.Poll > 0), first: true, ran: map[string]RunningJob{}, unused: map[string]time.Time{},
 	}
 }
 

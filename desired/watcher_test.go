@@ -388,3 +388,33 @@ func TestWatchPollsWithoutInotify(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+func TestWatchPollsOnPurpose(t *testing.T) {
+	r := newRig(t)
+	r.start(func(w *Watcher) {
+		w.cfg.Poll = 10 * time.Millisecond
+		w.notify = newNotifier(true)
+		w.notify.add = func(dir string) error {
+			t.Errorf("%s is watched by inotify", dir)
+			return nil
+		}
+	})
+	r.save("web.hcl", block("web"))
+	r.wantJobs("web:1")
+	r.remove("web.hcl")
+	r.wantJobs("web:1 deleted")
+	if len(r.log.AllEntries()) == 0 {
+		t.Error("no line about the jobs")
+	}
+	for _, e := range r.log.AllEntries() {
+		if e.Data["reason"] == "WatchLimit" {
+			t.Errorf("a limit is reported: %v", e.Message)
+		}
+	}
+	if s := r.w.DirStatus(); !s.OK || s.Problem != "" {
+		t.Errorf("status %+v", s)
+	}
+	if r.w.notify.fs != nil {
+		t.Error("there is an inotify instance")
+	}
+}

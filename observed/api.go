@@ -45,12 +45,15 @@ const (
 
 // Rhythm of the cache.
 const (
-	relistEvery      = 60 * time.Second // containers
-	relistImages     = 5 * time.Minute
-	inspectEvery     = 5 * time.Minute        // all of ours: limits and aliases stand in no list
-	jitter           = 0.2                    // each wait is up to this part longer or shorter
-	imageSettle      = 100 * time.Millisecond // a pull or load makes several events
-	lateEvent        = 2 * time.Second        // an event later than this after a list is lost
+	relistEvery  = 60 * time.Second // containers
+	relistImages = 5 * time.Minute
+	inspectEvery = 5 * time.Minute        // all of ours: limits and aliases stand in no list
+	jitter       = 0.2                    // each wait is up to this part longer or shorter
+	imageSettle  = 100 * time.Millisecond // a pull or load makes several events
+	lateEvent    = 2 * time.Second        // an event later than this after a list is lost
+	// lookAgain is how soon a container is inspected again whose inspect after an
+	// event gave no answer.
+	lookAgain        = time.Second
 	backoffFirst     = 100 * time.Millisecond
 	backoffMax       = 5 * time.Second
 	inspectsAtOnce   = 8                    // more make dockerd slower, not faster

@@ -211,6 +211,28 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
+// TestInspectAfterAnEventIsRepeated: an event is told once, so an inspect that
+// fails must not be the last until the next list.
+func TestInspectAfterAnEventIsRepeated(t *testing.T) {
+	f := newFake()
+	id := f.create("a", ours("a", 1))
+	f.start(id)
+	running(t, f, func(t *testing.T, r *rig) {
+		after(time.Second)
+		f.with(func() { f.inspectErr[id] = errors.New("boom") })
+		f.remove(id)
+		after(3 * lookAgain)
+		if _, there := r.ByName("a"); !there {
+			t.Error("an inspect that failed removed the container")
+		}
+		f.with(func() { delete(f.inspectErr, id) })
+		after(2 * lookAgain)
+		if _, there := r.ByName("a"); there {
+			t.Error("the container is not missed two looks after the engine answers again")
+		}
+	})
+}
+
 func TestEventBeforeRefreshCausesNoInspect(t *testing.T) {
 	for _, tt := range []struct {
 		name, host string

@@ -165,7 +165,9 @@ func (s *session) lost(ctx context.Context, err error) {
 // look inspects a container that an event named.
 func (s *session) look(ctx context.Context, id string) {
 	if err := s.cache.Refresh(ctx, id); err != nil && ctx.Err() == nil {
-		s.cache.log.WithError(err).Debug("container not inspected; a list will tell its state")
+		s.cache.log.WithError(err).Debug("container not inspected; asked again soon")
+		// An event is not told twice, and the next list is up to a minute away.
+		time.AfterFunc(lookAgain, func() { s.queue.add(id) })
 	}
 }
 

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"reconciler/internal/imageref"
@@ -18,6 +19,30 @@ func (c *Controller) adopt(name string) {
 		c.Ports.Restore(spec.ID, spec.Ports)
 		c.Store.AllocSpecs.Put(spec.ID, spec)
 		c.Log.WithField("job", name).WithField("alloc", spec.ID).Info("allocation adopted")
+	}
+	c.nameImages(name)
+}
+
+// nameImages gives adopted allocations the references of their spec, once that
+// is known, where a container knows its image by id alone: the tag had moved on
+// when it was made.
+func (c *Controller) nameImages(name string) {
+	for _, a := range c.allocsOf(name) {
+		spec := c.specOf(a.Spec)
+		if !a.Spec.Adopted || a.Ended() || spec == nil {
+			continue
+		}
+		refs, err := c.images(spec, spec.Group(a.Spec.Group), a.Spec)
+		if err != nil {
+			continue // what the labels say stays
+		}
+		for task, image := range a.Spec.Images {
+			if refs[task] != "" && !isID(image) {
+				refs[task] = image
+			}
+		}
+		a.Spec.Images = refs
+		c.Store.AllocSpecs.Put(a.Spec.ID, a.Spec)
 	}
 }
 
@@ -63,8 +88,13 @@ func adopted(containers []observed.Container, known func(id string) bool, now ti
 // canonical is the canonical form of the reference that a container was made
 // with, which the engine keeps as people write it. An id stays as it is.
 func canonical(image string) string {
+	if isID(image) {
+		return image
+	}
 	if ref, err := imageref.Parse(image); err == nil {
 		return ref
 	}
 	return image
 }
+
+func isID(image string) bool { return strings.HasPrefix(image, "sha256:") }

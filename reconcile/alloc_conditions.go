@@ -18,26 +18,30 @@ func allocConditions(in AllocInput, status job.AllocStatus) ([]job.Condition, ti
 		}, in.Now)
 	}
 	set(job.CondPlaced, job.True, "Placed", "")
-	set(imageCondition(in, status))
+	ready, reason, msg := imageCondition(in, status)
+	set(job.CondImageReady, ready, reason, msg)
 	running, reason, msg := runningCondition(in, status)
 	set(job.CondRunning, running, reason, msg)
-	healthy, reason, msg, wake := healthyCondition(in, status, running)
+	healthy, reason, msg, wake := healthyCondition(in, running)
 	set(job.CondHealthy, healthy, reason, msg)
 	return conds, wake
 }
 
-func imageCondition(in AllocInput, status job.AllocStatus) (string, job.ConditionStatus, string, string) {
+func imageCondition(in AllocInput, status job.AllocStatus) (job.ConditionStatus, string, string) {
 	for _, name := range planNames(in, status) {
 		ts := status.Tasks[name]
 		if ts.Prepared {
 			continue
 		}
-		if ts.LastError != nil {
-			return job.CondImageReady, job.False, ts.LastError.Reason, ts.LastError.Message
+		if in.Spec.Desired == job.DesiredStop {
+			return job.False, "NotWanted", ""
 		}
-		return job.CondImageReady, job.False, "Bringing", fmt.Sprintf("task %s waits for %s", name, in.Spec.Images[name])
+		if ts.LastError != nil {
+			return job.False, ts.LastError.Reason, ts.LastError.Message
+		}
+		return job.False, "Bringing", fmt.Sprintf("task %s waits for %s", name, in.Spec.Images[name])
 	}
-	return job.CondImageReady, job.True, "Ready", ""
+	return job.True, "Ready", ""
 }
 
 func runningCondition(in AllocInput, status job.AllocStatus) (job.ConditionStatus, string, string) {
@@ -77,7 +81,7 @@ func describeExit(e job.Exit) string {
 
 // healthyCondition: all tasks have been running for min_healthy_time, and
 // Docker's HEALTHCHECK, where an image has one, agrees.
-func healthyCondition(in AllocInput, status job.AllocStatus, running job.ConditionStatus) (job.ConditionStatus, string, string, time.Time) {
+func healthyCondition(in AllocInput, running job.ConditionStatus) (job.ConditionStatus, string, string, time.Time) {
 	if running != job.True {
 		return job.False, "NotRunning", "", time.Time{}
 	}
@@ -85,6 +89,9 @@ func healthyCondition(in AllocInput, status job.AllocStatus, running job.Conditi
 	for _, c := range in.Containers {
 		if c.State != observed.Running {
 			continue
+		}
+		if c.Partial {
+			return job.Unknown, "NotInspected", "task " + c.Identity.Task, time.Time{}
 		}
 		switch c.Health {
 		case "starting":

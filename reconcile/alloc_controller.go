@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"reconciler/internal/job"
+	"reconciler/observed"
 	"reconciler/store"
 )
 
@@ -19,18 +20,23 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if !c.Observe.Synced() || life.Err() != nil || !c.refreshStale(ctx, id) {
 		return
 	}
+	c.refreshPartial(ctx, id)
 	in, ok := c.allocInput(id)
 	if !ok {
-		c.flights.cancel(id)
+		c.forget(id)
 		return
 	}
 	if in.Spec.Desired == job.DesiredStop {
 		c.flights.cancel(id)
 	}
 	plan := PlanAlloc(in)
+	if !plan.Status.EndedAt.IsZero() {
+		c.Ports.Release(id) // before the record says so: others wait for them
+	}
 	c.Store.AllocStatuses.Put(id, plan.Status)
 	switch plan.Step.Kind {
 	case StepNone:
+		c.effects.forget(id)
 		c.allocs.addAt(id, plan.WakeAt, in.Now)
 		return
 	case StepBring:
@@ -50,33 +56,71 @@ func (c *Controller) allocInput(id string) (AllocInput, bool) {
 	}
 	status, _ := c.Store.AllocStatuses.Get(id)
 	now := c.Now()
+	engine := c.Observe.Status()
 	in := AllocInput{
 		Spec: spec, Status: status,
 		Containers: c.Observe.Alloc(id),
 		Pinned:     c.pinned(spec),
-		SeenSince:  c.Observe.Status().Since,
+		SeenSince:  engine.Since,
+		NewAuth:    c.Auth.AuthChanged(spec.Job),
 		Now:        now,
 		CoreMHz:    c.Node().CoreMHz(),
 	}
+	in.GapFrom, in.GapTo = c.sight.note(engine)
+	c.requested(&in)
 	if in.Job = c.specOf(spec); in.Job != nil {
 		in.Group = in.Job.Group(spec.Group)
 	}
-	done, under := c.flights.landed(id)
+	c.land(&in)
+	return in, true
+}
+
+// land takes in what was brought for an allocation since the last look. One
+// that is wanted no more has cancelled it.
+func (c *Controller) land(in *AllocInput) {
+	done, under := c.flights.landed(in.Spec.ID)
 	in.InFlight = under
-	if len(done) > 0 {
-		in.Status.Tasks = maps.Clone(in.Status.Tasks)
+	if len(done) == 0 || in.Spec.Desired == job.DesiredStop {
+		return
+	}
+	in.Status.Tasks = maps.Clone(in.Status.Tasks)
+	if in.Status.Tasks == nil {
+		in.Status.Tasks = map[string]job.TaskStatus{}
 	}
 	for task, fl := range done {
 		ts := in.Status.Tasks[task]
 		if fl.err != nil {
-			ts = stepFailed(ts, fl.err, id+"/"+task, now)
-			c.report(in, Step{Kind: StepBring, Task: task, Reason: ReasonImageRequired}, fl.err, 0)
+			s := Step{Kind: StepBring, Task: task, Reason: ReasonImageRequired}
+			c.report(*in, s, fl.err, ts.LastError, fl.took)
+			ts = stepFailed(ts, fl.err, in.Spec.ID+"/"+task, in.Now)
 		} else {
-			ts = brought(ts, fl.res, in.Pinned[task])
+			ts = brought(ts, in.Spec.Images[task], fl.res, in.Pinned[task])
 		}
 		in.Status.Tasks[task] = ts
 	}
-	return in, true
+}
+
+// forget drops what is left of an allocation whose record is gone.
+func (c *Controller) forget(id string) {
+	c.flights.cancel(id)
+	c.flights.landed(id)
+	c.effects.forget(id)
+	c.mu.Lock()
+	delete(c.stale, id)
+	c.mu.Unlock()
+	c.Store.AllocStatuses.Delete(id)
+}
+
+// refreshPartial looks again at dead containers of which only a list told:
+// how they ended decides what is next.
+func (c *Controller) refreshPartial(ctx context.Context, id string) {
+	for _, ct := range c.Observe.Alloc(id) {
+		if ct.Partial && (ct.State == observed.Exited || ct.State == observed.Dead) {
+			if err := c.Observe.Refresh(ctx, ct.ID); err != nil {
+				c.Log.WithFields(logrus.Fields{"alloc": id, "container": ct.ID}).WithError(err).Debug("container not inspected")
+			}
+		}
+	}
 }
 
 // refreshStale looks at a container whose look after a write failed; without
@@ -123,13 +167,7 @@ func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) 
 			// Another allocation found it, and it is there.
 			return job.ImageResult{ID: ts.ImageID, Ours: c.oursByImage(ts.ImageID)}, nil
 		}
-		res, err := c.Runtime.Bring(ctx, job.ImageRequest{
-			Job: in.Spec.Job, Task: s.Task, AllocID: in.Spec.ID,
-			Ref: in.Spec.Images[s.Task], Load: task.Config.Load, Ask: s.Ask, Force: task.Config.ForcePull,
-		})
-		if err == nil && res.Warning != "" {
-			c.warn(in, s.Task, "ImageFallback", res.Warning)
-		}
+		res, err := c.Runtime.Bring(ctx, c.imageRequest(in, task, s.Ask))
 		if err == nil {
 			c.entry(in, s.Task).WithFields(logrus.Fields{
 				"image": in.Spec.Images[s.Task], "image_id": res.ID, "duration": c.since(start),
@@ -144,12 +182,17 @@ func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) 
 // next look see it.
 func (c *Controller) act(ctx context.Context, in AllocInput, plan AllocPlan) {
 	s := plan.Step
-
 	start := c.Now()
-	container, err := c.execute(ctx, in, plan)
-
+	container, err := s.Container, c.effects.repeated(in.Spec.ID, s)
+	if err == nil {
+		container, err = c.execute(ctx, in, plan)
+		if err == nil {
+			c.effects.done(in.Spec.ID, s)
+		}
+	}
 	now := c.Now()
 	status := plan.Status
+	before := status.Tasks[s.Task].LastError
 	status.Tasks = maps.Clone(status.Tasks)
 	if err != nil {
 		status.Tasks[s.Task] = stepFailed(status.Tasks[s.Task], err, in.Spec.ID+"/"+s.Task, now)
@@ -161,7 +204,7 @@ func (c *Controller) act(ctx context.Context, in AllocInput, plan AllocPlan) {
 		c.refresh(ctx, in.Spec.ID, container)
 	}
 	c.Store.AllocStatuses.Put(in.Spec.ID, status)
-	c.report(in, s, err, now.Sub(start))
+	c.report(in, s, err, before, now.Sub(start))
 }
 
 func (c *Controller) execute(ctx context.Context, in AllocInput, plan AllocPlan) (container string, err error) {
@@ -206,8 +249,9 @@ func (c *Controller) oursByImage(id string) bool {
 	return ok
 }
 
-// report writes the one line and the one event of a step.
-func (c *Controller) report(in AllocInput, s Step, err error, took time.Duration) {
+// report writes the one line and the one event of a step. A failure that is
+// the same as the one before is an event, which is counted, and no line.
+func (c *Controller) report(in AllocInput, s Step, err error, before *job.Failure, took time.Duration) {
 	if _, reason := job.KindOf(err); err != nil && reason == errNameRemoving {
 		return // waited out in a moment
 	}
@@ -222,7 +266,11 @@ func (c *Controller) report(in AllocInput, s Step, err error, took time.Duration
 	if err != nil {
 		_, reason := job.KindOf(err)
 		ev.Type, ev.Reason, ev.Message = store.EventWarning, reason, fmt.Sprintf("%s: %v", s.Kind, err)
-		log.WithField("error_reason", reason).WithError(err).Warn(stepMessages[s.Kind] + " failed")
+		level := logrus.WarnLevel
+		if before != nil && before.Reason == reason && before.Message == err.Error() {
+			level = logrus.DebugLevel
+		}
+		log.WithFields(logrus.Fields{"error_reason": reason, "error": err}).Log(level, stepMessages[s.Kind]+" failed")
 	} else {
 		log.Info(stepMessages[s.Kind])
 	}
@@ -248,7 +296,7 @@ func (c *Controller) warn(in AllocInput, task, reason, msg string) {
 	})
 }
 
-func (c *Controller) entry(in AllocInput, task string) logrus.FieldLogger {
+func (c *Controller) entry(in AllocInput, task string) *logrus.Entry {
 	return c.Log.WithFields(logrus.Fields{"job": in.Spec.Job, "task": task, "alloc": in.Spec.ID})
 }
 
@@ -280,12 +328,16 @@ func matches(spec *job.Job, a job.AllocSpec) bool {
 // already, as far as the engine still has them.
 func (c *Controller) pinned(a job.AllocSpec) map[string]string {
 	out := map[string]string{}
-	if d, ok := c.Store.Deployments.Get(a.Job); ok && d.Groups[a.Group].SpecHash == a.SpecHash {
+	d, _ := c.Store.Deployments.Get(a.Job)
+	if d.Groups[a.Group].SpecHash == a.SpecHash {
 		maps.Copy(out, d.Groups[a.Group].Images)
 	}
 	for id, other := range c.Store.AllocSpecs.All() {
 		if id == a.ID || other.Job != a.Job || other.SpecHash != a.SpecHash || other.Desired == job.DesiredStop {
 			continue
+		}
+		if other.CreatedAt.Before(d.PullAt) && !a.CreatedAt.Before(d.PullAt) {
+			continue // what it runs is what an operator wants to be asked for anew
 		}
 		st, _ := c.Store.AllocStatuses.Get(id)
 		for task, ts := range st.Tasks {

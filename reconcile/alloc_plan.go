@@ -32,6 +32,7 @@ const (
 	ReasonPlaced        = "Placed"              // first container of the task
 	ReasonCrashed       = "Crashed"             // the last one exited by itself
 	ReasonRemoved       = "RemovedFromOutside"  // the last one is gone
+	ReasonRetry         = "RetryRequested"      // an operator asked to try again
 	ReasonEngineGap     = "DiedOutOfSight"      // it died while dockerd or the agent was away
 	ReasonNotStarted    = "CreatedNotStarted"   // a create without its start
 	ReasonStartFailed   = "StartFailed"         // a start that the engine refused
@@ -93,10 +94,24 @@ type AllocInput struct {
 	Pinned map[string]string
 	// InFlight names the tasks whose image is being brought.
 	InFlight map[string]bool
+	// NewAuth is when the job's registry credentials changed; zero if they did
+	// not.
+	NewAuth time.Time
 	// SeenSince is since when the engine has been in sight without a break. An
 	// exit before it is no crash: nobody knows what happened out of sight.
 	SeenSince time.Time
-	Now       time.Time
+	// GapFrom and GapTo bound the last time that dockerd was away while this
+	// agent ran; zero if it never was. What ended or failed in it, or shortly
+	// before it, did so because dockerd went.
+	GapFrom, GapTo time.Time
+	// Hold says that a person works on the job: nothing is done.
+	Hold bool
+	// RetryAt is when an operator last asked to try again: failures and crashes
+	// from before it count no more. Zero if never.
+	RetryAt time.Time
+	// Ask says that an operator wants the registry to be asked for the image.
+	Ask bool
+	Now time.Time
 	// CoreMHz is the speed of one core of this host.
 	CoreMHz int
 }
@@ -118,10 +133,13 @@ func PlanAlloc(in AllocInput) AllocPlan {
 	}
 	for _, name := range p.taskNames() {
 		t := p.newTask(name)
+		t.retry()
 		switch {
+		case in.Hold:
+			t.planHeld()
 		case in.Spec.Desired == job.DesiredStop:
 			t.planStop()
-		case in.Group == nil:
+		case t.task == nil:
 			t.planUnknown()
 		default:
 			t.planWanted()
@@ -134,7 +152,10 @@ func PlanAlloc(in AllocInput) AllocPlan {
 	}
 	status := in.Status
 	status.Tasks = p.tasks
-	if in.Spec.Desired == job.DesiredStop && len(in.Containers) == 0 && status.EndedAt.IsZero() {
+	switch {
+	case in.Spec.Desired != job.DesiredStop || len(in.Containers) > 0:
+		status.EndedAt = time.Time{} // a create whose answer was lost may show late
+	case status.EndedAt.IsZero():
 		status.EndedAt = in.Now.UTC()
 	}
 	conds, wake := allocConditions(in, status)

@@ -45,6 +45,22 @@ func TestPlanAlloc(t *testing.T) {
 			"nothing", job.PhaseBackoff, 7 * time.Second,
 		},
 		{
+			"pull failed, and other credentials came since",
+			allocInput(task(func(ts *job.TaskStatus) {
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "PullDenied", At: t0.Add(-2 * time.Second)}
+				ts.NextRetry = t0.Add(5 * time.Minute)
+			}), func(in *AllocInput) { in.NewAuth = t0.Add(-time.Second) }),
+			"bring web (ImageRequired)", job.PhasePulling, 0,
+		},
+		{
+			"pull failed with the newest credentials",
+			allocInput(task(func(ts *job.TaskStatus) {
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "PullDenied", At: t0.Add(-time.Second)}
+				ts.NextRetry = t0.Add(5 * time.Minute)
+			}), func(in *AllocInput) { in.NewAuth = t0.Add(-2 * time.Second) }),
+			"nothing", job.PhaseBackoff, 5 * time.Minute,
+		},
+		{
 			"waits for a person",
 			allocInput(task(func(ts *job.TaskStatus) {
 				ts.LastError, ts.NextRetry = &job.Failure{Kind: job.WaitsForUser, Reason: "ArchiveMissing"}, t0.Add(7*time.Second)
@@ -137,12 +153,124 @@ func TestPlanAlloc(t *testing.T) {
 		{
 			"older dead ones go",
 			allocInput(with(observed.Exited, 1, renamedDead(1)), with(observed.Exited, 2, renamedDead(2)), with(observed.Running, 3)),
-			"remove web (SupersededAttempt)", job.PhasePending, 0,
+			"remove web (SupersededAttempt)", job.PhaseRunning, 0,
 		},
 		{
-			"at the next death the kept one goes",
+			"older dead ones wait for a removal that failed",
+			allocInput(with(observed.Exited, 1, renamedDead(1)), with(observed.Exited, 2, renamedDead(2)), with(observed.Running, 3),
+				task(func(ts *job.TaskStatus) { ts.Failures, ts.NextRetry = 1, t0.Add(9*time.Second) })),
+			"nothing", job.PhaseRunning, 9 * time.Second,
+		},
+		{
+			"at the next death the restart comes first",
 			allocInput(with(observed.Exited, 1, renamedDead(1)), with(observed.Exited, 2)),
-			"remove web (SupersededAttempt)", job.PhasePending, 0,
+			"rename web to web-" + allocA + "-2 (KeptForLogs)", job.PhaseBackoff, 0,
+		},
+		{
+			"at the next death the kept one goes in the backoff",
+			allocInput(task(func(ts *job.TaskStatus) {
+				hasImage(ts)
+				ts.Attempt, ts.Crashes, ts.NextRetry = 2, 2, t0.Add(10*time.Second)
+				ts.LastExit = &job.Exit{Code: 1, At: t0.Add(-time.Millisecond), Attempt: 2}
+			}), with(observed.Exited, 1, renamedDead(1)), with(observed.Exited, 2)),
+			"remove web (SupersededAttempt)", job.PhaseBackoff, 10 * time.Second,
+		},
+		{
+			"two that run: the older one dies first",
+			allocInput(with(observed.Running, 1, renamedDead(1)), with(observed.Created, 2)),
+			"kill web SIGKILL (SupersededAttempt)", job.PhasePending, 0,
+		},
+		{
+			"the name is on its way out: waited for",
+			allocInput(task(func(ts *job.TaskStatus) { hasImage(ts); ts.Attempt, ts.NextRetry = 4, t0.Add(removingRetry) })),
+			"nothing", job.PhaseBackoff, removingRetry,
+		},
+		{
+			"was running, with a drift that could not be repaired, and is gone",
+			allocInput(task(func(ts *job.TaskStatus) {
+				hasImage(ts)
+				ts.Attempt, ts.RunningSince, ts.NextRetry = 1, t0.Add(-time.Hour), t0.Add(time.Minute)
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "NameTaken"}
+			})),
+			"run web attempt 2 (RemovedFromOutside)", job.PhaseStarting, 0,
+		},
+		{
+			"image gone: the dead container's id is not tried again",
+			allocInput(with(observed.Exited, 1, renamedDead(1)), crashed(1, 0), task(func(ts *job.TaskStatus) {
+				ts.Image, ts.ImageID, ts.Prepared = refWeb, "", false
+			})),
+			"bring web (ImageRequired)", job.PhasePulling, 0,
+		},
+		{
+			"died as dockerd went: no backoff when it is back",
+			allocInput(func(in *AllocInput) {
+				in.GapFrom, in.GapTo, in.SeenSince = t0.Add(10*time.Second), t0.Add(20*time.Second), t0.Add(20*time.Second)
+				in.Now = t0.Add(21 * time.Second)
+			}, crashed(4, time.Minute), with(observed.Exited, 1, renamedDead(1))),
+			"run web attempt 2 (DiedOutOfSight)", job.PhaseStarting, 0,
+		},
+		{
+			"died long before dockerd went: the backoff stays",
+			allocInput(func(in *AllocInput) {
+				in.GapFrom, in.GapTo, in.SeenSince = t0.Add(30*time.Second), t0.Add(35*time.Second), t0.Add(35*time.Second)
+				in.Now = t0.Add(36 * time.Second)
+			}, crashed(4, time.Minute), with(observed.Exited, 1, renamedDead(1))),
+			"nothing", job.PhaseBackoff, 24 * time.Second,
+		},
+		{
+			"the agent was restarted in a backoff: it stays",
+			allocInput(func(in *AllocInput) { in.SeenSince, in.Now = t0.Add(time.Second), t0.Add(time.Second) },
+				crashed(4, time.Minute), with(observed.Exited, 1, renamedDead(1))),
+			"nothing", job.PhaseBackoff, 59 * time.Second,
+		},
+		{
+			"a failure on a dockerd that went is forgotten",
+			allocInput(func(in *AllocInput) {
+				in.GapFrom, in.GapTo, in.Now = t0.Add(time.Second), t0.Add(2*time.Second), t0.Add(2*time.Second)
+			}, task(func(ts *job.TaskStatus) {
+				hasImage(ts)
+				ts.Failures, ts.NextRetry = 3, t0.Add(time.Minute)
+				ts.LastError = &job.Failure{Kind: job.Retried, Reason: "EngineError", At: t0}
+			})),
+			"run web attempt 1 (Placed)", job.PhaseStarting, 0,
+		},
+		{
+			"nobody knows whether it was started: start is repeated",
+			allocInput(with(observed.Created, 1), task(func(ts *job.TaskStatus) {
+				hasImage(ts)
+				ts.LastError = &job.Failure{Kind: job.Indeterminate}
+			})),
+			"start web (CreatedNotStarted)", job.PhaseStarting, 0,
+		},
+		{
+			"dead, and nobody knows how",
+			allocInput(task(hasImage), with(observed.Exited, 1, func(c *observed.Container) { c.Partial = true })),
+			"nothing", job.PhasePending, partialRetry,
+		},
+		{
+			"running, and nobody knows since when",
+			allocInput(task(func(ts *job.TaskStatus) { hasImage(ts); ts.Crashes = 2 }),
+				with(observed.Running, 1, func(c *observed.Container) {
+					c.Partial, c.StartedAt, c.CPUShares = true, time.Time{}, 0
+				})),
+			"nothing", job.PhaseRunning, 0,
+		},
+		{
+			"a backoff from a clock that was set back",
+			allocInput(crashed(2, time.Hour), with(observed.Exited, 1, renamedDead(1))),
+			"run web attempt 2 (Crashed)", job.PhaseStarting, 0,
+		},
+		{
+			"stop: signalled by a clock that was set back",
+			allocInput(wanted(job.DesiredStop), with(observed.Running, 1), task(func(ts *job.TaskStatus) {
+				ts.Phase, ts.StoppingSince = job.PhaseStopping, t0.Add(time.Hour)
+			})),
+			"nothing", job.PhaseStopping, 5 * time.Second,
+		},
+		{
+			"spec unknown: made and never started",
+			allocInput(func(in *AllocInput) { in.Job, in.Group = nil, nil }, with(observed.Created, 1, func(c *observed.Container) { c.StartedAt = time.Time{} })),
+			"start web (SpecUnknown)", job.PhaseStarting, 0,
 		},
 		{"stop: running", allocInput(wanted(job.DesiredStop), with(observed.Running, 1)), "kill web SIGTERM (Stopping)", job.PhaseStopping, 0},
 		{
@@ -180,6 +308,28 @@ func TestPlanAlloc(t *testing.T) {
 			"remove web (Stopping)", job.PhaseStopping, 0,
 		},
 		{"stop: gone", allocInput(wanted(job.DesiredStop), task(hasImage)), "nothing", job.PhaseDead, 0},
+		{
+			"held: what died stays dead, and is no crash",
+			allocInput(func(in *AllocInput) { in.Hold = true }, task(hasImage), with(observed.Exited, 1)),
+			"nothing", job.PhaseDead, 0,
+		},
+		{
+			"held: a stop waits",
+			allocInput(func(in *AllocInput) { in.Hold = true }, wanted(job.DesiredStop), with(observed.Running, 1)),
+			"nothing", job.PhaseRunning, 0,
+		},
+		{
+			"retry: a backoff of before is over",
+			allocInput(func(in *AllocInput) { in.RetryAt = t0 }, crashed(4, time.Minute), with(observed.Exited, 1, renamedDead(1))),
+			"run web attempt 2 (RetryRequested)", job.PhaseStarting, 0,
+		},
+		{
+			"retry: what failed since is waited out",
+			allocInput(func(in *AllocInput) { in.RetryAt = t0.Add(-time.Hour) }, task(hasImage), task(func(ts *job.TaskStatus) {
+				ts.LastError, ts.NextRetry = &job.Failure{Kind: job.Retried, At: t0}, t0.Add(time.Minute)
+			})),
+			"nothing", job.PhaseBackoff, time.Minute,
+		},
 		{
 			"spec unknown: what runs is left alone",
 			allocInput(func(in *AllocInput) { in.Job, in.Group = nil, nil }, with(observed.Running, 1, func(c *observed.Container) { c.MemoryBytes = 7 })),
@@ -224,6 +374,7 @@ func TestPlanAllocAsksForLatestOnce(t *testing.T) {
 		{"latest, first of its hash", allocInput(latest), true},
 		{"latest, another allocation has it", allocInput(latest, func(in *AllocInput) { in.Pinned = map[string]string{"web": image1} }), false},
 		{"latest, image lost", allocInput(latest, task(func(ts *job.TaskStatus) { ts.Image = "docker.io/library/web:latest" })), false},
+		{"latest, the first pull failed", allocInput(latest, task(func(ts *job.TaskStatus) { ts.Phase, ts.Failures = job.PhasePulling, 1 })), true},
 		{"force_pull", allocInput(func(in *AllocInput) { in.Group.Tasks[0].Config.ForcePull = true }), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -267,7 +418,7 @@ func TestStepFailed(t *testing.T) {
 		prepared bool
 	}{
 		{"retried", job.NewError(job.Retried, "ImagePullFailed", errors.New("x")), 2, [2]time.Duration{20 * time.Second, 24 * time.Second}, true},
-		{"for the user", job.NewError(job.WaitsForUser, "InvalidConfig", errors.New("x")), 1, [2]time.Duration{userRetry, userRetry}, true},
+		{"for the user, on a container", job.NewError(job.WaitsForUser, "InvalidConfig", errors.New("x")), 2, [2]time.Duration{20 * time.Second, 24 * time.Second}, true},
 		{"unknown", job.NewError(job.Indeterminate, "EngineUnavailable", errors.New("x")), 1, [2]time.Duration{indeterminateRetry, indeterminateRetry}, true},
 		{"name on its way out", job.NewError(job.Retried, errNameRemoving, errors.New("x")), 1, [2]time.Duration{removingRetry, removingRetry}, true},
 		{"image gone", job.NewError(job.Retried, errImageGone, errors.New("x")), 2, [2]time.Duration{time.Second, time.Second}, false},
@@ -279,5 +430,60 @@ func TestStepFailed(t *testing.T) {
 				t.Errorf("failures %d, wait %v, prepared %v; want %d, %v, %v", ts.Failures, wait, ts.Prepared, tt.failures, tt.wait, tt.prepared)
 			}
 		})
+	}
+}
+
+func TestFailureForTheUserIsTriedOften(t *testing.T) {
+	ts := stepFailed(job.TaskStatus{}, job.NewError(job.WaitsForUser, "ArchiveMissing", errors.New("x")), "seed", t0)
+	if got := ts.NextRetry.Sub(t0); got != userRetry {
+		t.Errorf("wait %v, want %v: a look at a file costs nothing", got, userRetry)
+	}
+}
+
+// TestCleaningLeavesABackoffAlone: the removal of an old container, be it done
+// or failed, neither ends nor shortens the wait of its task.
+func TestCleaningLeavesABackoffAlone(t *testing.T) {
+	s := Step{Kind: StepRemove, Reason: ReasonSuperseded}
+	resting := job.TaskStatus{Crashes: 5, NextRetry: t0.Add(time.Minute)}
+	if got := stepDone(resting, s, t0).NextRetry; !got.Equal(resting.NextRetry) {
+		t.Errorf("done: next retry %v", got)
+	}
+	if got := stepFailed(resting, job.NewError(job.Retried, "X", errors.New("x")), "", t0).NextRetry; !got.Equal(resting.NextRetry) {
+		t.Errorf("failed: next retry %v", got)
+	}
+}
+
+// TestReasonOfAnExitStays: the second look, after the rename, says the same.
+func TestReasonOfAnExitStays(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		in   AllocInput
+		want string
+	}{
+		{"crash", allocInput(task(hasImage), with(observed.Exited, 1)), "run web attempt 2 (Crashed)"},
+		{"out of sight", allocInput(task(hasImage), with(observed.Exited, 1), func(in *AllocInput) { in.SeenSince = t0 }), "run web attempt 2 (DiedOutOfSight)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := tt.in
+			in.Status = PlanAlloc(in).Status
+			in.Containers[0].Name = job.DeadContainerName("web", allocA, 1)
+			if got := PlanAlloc(in).Step.String(); got != tt.want {
+				t.Errorf("step %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSecondTaskIsAskedForToo(t *testing.T) {
+	in := allocInput(func(in *AllocInput) {
+		two := in.Group.Tasks[0]
+		two.Name = "side"
+		in.Group.Tasks = append(in.Group.Tasks, two)
+		in.Spec.Images = map[string]string{"web": refWeb, "side": "docker.io/library/side:latest"}
+	})
+	plan := PlanAlloc(in)
+	in.Status, in.InFlight = plan.Status, map[string]bool{"web": true}
+	if s := PlanAlloc(in).Step; s.Task != "side" || !s.Ask {
+		t.Errorf("step %v asks %v, want that side's latest is asked for", s, s.Ask)
 	}
 }

@@ -20,8 +20,13 @@ const (
 	// userRetry is how often a step that waits for a person is tried: the named
 	// archive, network or user may appear without any event that tells us.
 	userRetry = 10 * time.Second
+	// longestWait is the longest wait that any rule makes.
+	longestWait = backoffCap + backoffCap/5
 	// indeterminateRetry follows a call whose outcome nobody knows.
 	indeterminateRetry = time.Second
+	// partialRetry is how often a dead container is looked at again whose
+	// inspect gave no answer; each look may take 5 s.
+	partialRetry = 5 * time.Second
 	// removingRetry follows the answer that a container is being removed; the
 	// engine takes about 100 ms for it.
 	removingRetry = 200 * time.Millisecond
@@ -32,6 +37,13 @@ const (
 	// removedByHand is how soon after its die a container must be gone to have
 	// been removed from outside rather than to have crashed (docker rm -f).
 	removedByHand = time.Second
+	// leaveWindow is how long before the end of its events dockerd may have
+	// begun to stop its containers: it gives them 15 s (dockerd
+	// --shutdown-timeout), and a little more to itself.
+	leaveWindow = 20 * time.Second
+	// portLostWindow is for how long an allocation that lost its port counts
+	// towards the wait before the next one.
+	portLostWindow = 10 * time.Minute
 )
 
 // crashDelay is how long a task waits for its next container after its n-th
@@ -56,6 +68,14 @@ func retryDelay(n int, seed string) time.Duration {
 	h.Write([]byte(seed + "/" + strconv.Itoa(n)))
 	part := float64(h.Sum32()) / (1 << 32)
 	return d + time.Duration(float64(d)*backoffJitter*part)
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // earliest returns the earlier of two times, of which zero means never.

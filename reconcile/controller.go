@@ -35,6 +35,7 @@ type Config struct {
 	Runtime Runtime
 	Ports   Ports
 	Dirs    Dirs
+	Auth    Auth // nil if no task has any
 	Log     logrus.FieldLogger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -48,6 +49,12 @@ type Controller struct {
 	jobs, allocs queue
 	flights      flights
 	refusals     refusals
+	effects      effects
+	sight        sight
+
+	// deploy makes a read and the write that follows from it one: operators'
+	// requests stand in the record that the jobs workers write.
+	deploy sync.Mutex
 
 	mu    sync.Mutex
 	stale map[string]string // alloc id -> container that must be looked at before the next plan
@@ -62,12 +69,15 @@ func New(cfg Config) *Controller {
 	if cfg.NewID == nil {
 		cfg.NewID = newID
 	}
+	if cfg.Auth == nil {
+		cfg.Auth = noAuth{}
+	}
 	c := &Controller{
 		Config: cfg,
 		stale:  map[string]string{},
 	}
 	st := cfg.Store
-	st.Jobs.OnChange(func(name string) { c.jobs.add(name); c.addWaiting(name) })
+	st.Jobs.OnChange(c.hintJob)
 	st.Manifests.OnChange(c.hintManifest)
 	st.AllocSpecs.OnChange(func(id string) { c.allocs.add(id); c.hintAlloc(id) })
 	st.AllocStatuses.OnChange(c.hintAlloc)
@@ -77,6 +87,7 @@ func New(cfg Config) *Controller {
 // Hint takes note of a change of the engine. It never blocks.
 func (c *Controller) Hint(h observed.Hint) {
 	if h.All {
+		c.sight.note(c.Observe.Status())
 		c.addAll()
 		return
 	}
@@ -84,6 +95,16 @@ func (c *Controller) Hint(h observed.Hint) {
 		c.allocs.add(h.AllocID)
 		if _, known := c.Store.AllocSpecs.Get(h.AllocID); !known {
 			c.jobs.add(h.Job)
+		}
+	}
+}
+
+// HintAuth takes note that the registry credentials of a job changed: what
+// waits out a failed pull need not wait any longer. It never blocks.
+func (c *Controller) HintAuth(name string) {
+	for id, spec := range c.Store.AllocSpecs.All() {
+		if spec.Job == name {
+			c.allocs.add(id)
 		}
 	}
 }
@@ -104,7 +125,7 @@ func (c *Controller) Run(ctx context.Context) error {
 
 	var g errgroup.Group
 	for range jobWorkers {
-		g.Go(func() error { c.jobs.work(func(key string) { c.syncJob(work, key) }); return nil })
+		g.Go(func() error { c.jobs.work(func(key string) { c.syncJob(work, ctx, key) }); return nil })
 	}
 	for range allocWorkers {
 		g.Go(func() error { c.allocs.work(func(key string) { c.syncAlloc(work, ctx, key) }); return nil })
@@ -174,15 +195,34 @@ func (c *Controller) jobNames() []string {
 	return names
 }
 
+// hintJob looks at a job whose record has changed, at its allocations, of
+// which some fields change in place, and at the jobs that may wait for it.
+func (c *Controller) hintJob(name string) {
+	c.jobs.add(name)
+	for id, spec := range c.Store.AllocSpecs.All() {
+		if spec.Job == name {
+			c.allocs.add(id)
+		}
+	}
+	c.addWaiting(name)
+}
+
 // hintAlloc looks at the job of an allocation again, and at every other job
-// once the allocation has ended: its ports and directories are free now.
+// that waits: once the allocation has ended its ports and directories are
+// free, and once it is prepared its predecessor's ports are about to be.
 func (c *Controller) hintAlloc(id string) {
 	spec, ok := c.Store.AllocSpecs.Get(id)
 	if !ok {
 		return
 	}
 	c.jobs.add(spec.Job)
-	if st, _ := c.Store.AllocStatuses.Get(id); !st.EndedAt.IsZero() {
+	a := job.Alloc{Spec: spec}
+	a.Status, _ = c.Store.AllocStatuses.Get(id)
+	switch {
+	case a.Ended():
+		c.refusals.lift()
+		c.addWaiting(spec.Job)
+	case spec.Desired == job.DesiredPrepare && isTrue(a, job.CondImageReady):
 		c.addWaiting(spec.Job)
 	}
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"reconciler/internal/job"
 	"reconciler/observed"
@@ -72,4 +73,15 @@ type Ports interface {
 // Dirs makes allocation directories. Build may be repeated.
 type Dirs interface {
 	Build(alloc job.AllocSpec, g *job.Group) error
+}
+
+// Auth knows what tasks log in to their registries with. It is not in the
+// specs, since those are stored.
+type Auth interface {
+	// Auth returns the credentials of a task as its manifest has them now,
+	// with runtime names in them. ok is false if nobody knows any.
+	Auth(jobName, group, task string) (a job.Auth, ok bool)
+	// AuthChanged returns when the credentials of a job changed; zero if they
+	// are those that every pull has used.
+	AuthChanged(jobName string) time.Time
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"sync"
+	"time"
 
 	"reconciler/internal/job"
 )
@@ -18,6 +19,7 @@ type flights struct {
 type flight struct {
 	cancel context.CancelFunc
 	done   bool
+	took   time.Duration
 	res    job.ImageResult
 	err    error
 }
@@ -39,16 +41,15 @@ func (fs *flights) start(ctx context.Context, allocID, task string, f func(conte
 	ctx, cancel := context.WithCancel(ctx)
 	fl := &flight{cancel: cancel}
 	fs.m[allocID][task] = fl
-	fs.wg.Add(1)
-	go func() {
-		defer fs.wg.Done()
+	fs.wg.Go(func() {
 		defer cancel()
+		start := time.Now()
 		res, err := f(ctx)
 		fs.mu.Lock()
-		fl.done, fl.res, fl.err = true, res, err
+		fl.done, fl.took, fl.res, fl.err = true, time.Since(start), res, err
 		fs.mu.Unlock()
 		wake()
-	}()
+	})
 }
 
 // landed removes and returns the finished flights of an allocation, and names

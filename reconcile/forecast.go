@@ -55,6 +55,8 @@ type play struct {
 	containers map[string][]observed.Container // by alloc id
 	pinned     map[string]map[string]string    // by alloc id, of those that are there
 	seen       time.Time
+	gapFrom    time.Time
+	gapTo      time.Time
 	made       int
 	out        []job.Forecast
 }
@@ -66,8 +68,10 @@ func (c *Controller) newPlay() *play {
 		records: c.Store.Jobs.All(), deploy: c.Store.Deployments.All(), highest: map[string]uint64{},
 		specs: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string][]observed.Container{}, pinned: map[string]map[string]string{},
-		seen: c.Observe.Status().Since,
 	}
+	engine := c.Observe.Status()
+	p.seen = engine.Since
+	p.gapFrom, p.gapTo = c.sight.note(engine)
 	slices.Sort(p.names)
 	for name, rec := range p.records {
 		if !rec.MissingSince.IsZero() && rec.Held == "" && rec.Deleted.IsZero() {
@@ -209,11 +213,12 @@ func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 	a := p.allocs[id]
 	in := AllocInput{
 		Spec: a.Spec, Status: a.Status, Job: p.specs[id], Containers: p.containers[id],
-		Pinned: p.pinned[id], SeenSince: p.seen, Now: p.now,
+		Pinned: p.pinned[id], SeenSince: p.seen, GapFrom: p.gapFrom, GapTo: p.gapTo, Now: p.now,
 	}
 	if in.Job != nil {
 		in.Group = in.Job.Group(a.Spec.Group)
 	}
+	p.c.requested(&in)
 	plan := PlanAlloc(in)
 	ended := a.Status.EndedAt
 	changed := !slices.EqualFunc(a.Status.Conditions, plan.Status.Conditions, func(x, y job.Condition) bool { return x == y })
@@ -231,7 +236,7 @@ func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 func (p *play) do(a *job.Alloc, s Step) {
 	id, ts := a.Spec.ID, a.Status.Tasks[s.Task]
 	if s.Kind == StepBring {
-		a.Status.Tasks[s.Task] = brought(ts, job.ImageResult{ID: "brought"}, p.pinned[id][s.Task])
+		a.Status.Tasks[s.Task] = brought(ts, a.Spec.Images[s.Task], job.ImageResult{ID: "brought"}, p.pinned[id][s.Task])
 		return
 	}
 	a.Status.Tasks[s.Task] = stepDone(ts, s, p.now)

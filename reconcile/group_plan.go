@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"reconciler/internal/job"
 	"reconciler/store"
@@ -23,7 +24,7 @@ type groupPlanner struct {
 // slot is what stands at one index of a group.
 type slot struct {
 	fresh    []job.Alloc // of the wanted SpecHash, not asked to stop
-	old      []job.Alloc // of another SpecHash, not asked to stop
+	old      []job.Alloc // of another SpecHash, or from before a restart request; not asked to stop
 	stopping []job.Alloc // asked to stop, not ended
 }
 
@@ -63,7 +64,7 @@ func (g *groupPlanner) collect() {
 		switch {
 		case a.Spec.Desired == job.DesiredStop:
 			s.stopping = append(s.stopping, a)
-		case a.Spec.SpecHash == g.hash:
+		case a.Spec.SpecHash == g.hash && !a.Spec.CreatedAt.Before(g.in.Deployment.RestartAt):
 			s.fresh = append(s.fresh, a)
 		default:
 			s.old = append(s.old, a)
@@ -180,12 +181,8 @@ func (g *groupPlanner) fill(i int, s *slot) {
 			g.note("%s[%d] is not healthy yet", g.group.Name, i)
 		}
 	case len(g.in.WaitFor) > 0:
-		g.note("waits for %s", strings.Join(g.in.WaitFor, "; "))
-		g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
-	case g.in.Now.Before(g.in.Refused[slotKey(g.group.Name, i)].Until):
-		r := g.in.Refused[slotKey(g.group.Name, i)]
-		g.note("%s[%d]: %s", g.group.Name, i, r.Message)
-		g.wakeAt = earliest(g.wakeAt, r.Until)
+		g.waitForOthers()
+	case g.refused(i), g.losesPorts(i):
 	case len(s.fresh) == 1:
 		g.add(Action{Kind: ActionPromote, Group: g.group.Name, Index: i, AllocID: s.fresh[0].Spec.ID, Reason: ReasonReady})
 		g.note("%s[%d] starts", g.group.Name, i)
@@ -193,6 +190,49 @@ func (g *groupPlanner) fill(i int, s *slot) {
 		g.add(Action{Kind: ActionPlace, Group: g.group.Name, Index: i, Reason: ReasonNew})
 		g.note("%s[%d] is being placed", g.group.Name, i)
 	}
+}
+
+func (g *groupPlanner) waitForOthers() {
+	g.note("waits for %s", strings.Join(g.in.WaitFor, "; "))
+	g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
+}
+
+// refused says why the index could not be filled when that was tried last,
+// and reports whether it is too early to try again.
+func (g *groupPlanner) refused(i int) bool {
+	r, ok := g.in.Refused[slotKey(g.group.Name, i)]
+	if !ok {
+		return false
+	}
+	g.note("%s[%d]: %s", g.group.Name, i, r.Message)
+	if !g.in.Now.Before(r.Until) {
+		return false
+	}
+	g.wakeAt = earliest(g.wakeAt, r.Until)
+	return true
+}
+
+// losesPorts reports whether allocation after allocation has lost its dynamic
+// port at this index, so that the next one waits.
+func (g *groupPlanner) losesPorts(i int) bool {
+	lost, last := 0, time.Time{}
+	for _, a := range g.in.Allocs {
+		if a.Spec.Group == g.group.Name && a.Spec.Index == i && a.Ended() && a.Spec.Reason == ReasonPortLost &&
+			g.in.Now.Sub(a.Status.EndedAt) < portLostWindow {
+			lost++
+			last = later(last, a.Status.EndedAt)
+		}
+	}
+	if lost < 2 {
+		return false
+	}
+	until := last.Add(retryDelay(lost-1, slotKey(g.group.Name, i)))
+	if !g.in.Now.Before(until) {
+		return false
+	}
+	g.note("%s[%d]: its ports were taken %d times", g.group.Name, i, lost)
+	g.wakeAt = earliest(g.wakeAt, until)
+	return true
 }
 
 // replace brings allocations of another SpecHash to the wanted one, at most
@@ -212,19 +252,28 @@ func (g *groupPlanner) replace(count int) {
 			continue
 		}
 		old := s.old[0]
-		g.note("%s[%d] is being replaced", g.group.Name, i)
 		switch {
 		case len(s.fresh) == 1:
 			g.handOver(old, s.fresh[0])
 		case len(s.stopping) > 0:
 			g.note("%s[%d] waits for allocation %s to end", g.group.Name, i, s.stopping[0].Spec.ID)
+		case g.refused(i):
 		case turns > 0 || !isTrue(old, job.CondRunning):
 			if isTrue(old, job.CondRunning) {
 				turns--
 			}
-			g.add(Action{Kind: ActionPrepare, Group: g.group.Name, Index: i, Reason: ReasonReplace, Fields: g.hardFields(old)})
+			g.add(Action{Kind: ActionPrepare, Group: g.group.Name, Index: i, Reason: g.whyReplaced(old), Fields: g.hardFields(old)})
 		}
+		g.note("%s[%d] is being replaced", g.group.Name, i)
 	}
+}
+
+// whyReplaced tells an edit from an operator's request.
+func (g *groupPlanner) whyReplaced(old job.Alloc) string {
+	if old.Spec.SpecHash == g.hash {
+		return ReasonRestart
+	}
+	return ReasonReplace
 }
 
 // handOver stops the predecessor once all that its successor needs is there.
@@ -234,8 +283,10 @@ func (g *groupPlanner) handOver(old, fresh job.Alloc) {
 		g.stop(old, ReasonReplaced, g.hardFields(old)...)
 	case !prepared(fresh, g.group):
 		g.note("%s[%d]: its successor is not prepared", g.group.Name, old.Spec.Index)
+	case len(g.in.WaitFor) > 0:
+		g.waitForOthers()
 	case g.in.PortBusy[fresh.Spec.ID] != "":
-		g.progress = g.in.PortBusy[fresh.Spec.ID]
+		g.note("%s[%d] keeps running: its successor needs a port: %s", g.group.Name, old.Spec.Index, g.in.PortBusy[fresh.Spec.ID])
 		g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
 	default:
 		g.stop(old, ReasonReplaced, g.hardFields(old)...)

@@ -63,11 +63,13 @@ func specValid(in JobInput) job.Condition {
 
 func heldReason(in JobInput) (reason, msg string) {
 	switch {
+	case !in.Deployment.HoldSince.IsZero():
+		return store.HeldByOperator, "an operator holds it; to end that, run: reconciler release " + in.Name
 	case !in.Known:
 		return store.HeldOrphan, "containers of this job run and no file names it"
 	case in.Record.Held != "":
 		return in.Record.Held, heldMessages[in.Record.Held]
-	case in.Highest > in.Record.Generation:
+	case in.Record.Deleted.IsZero() && in.Highest > in.Record.Generation:
 		return store.HeldOutdated, fmt.Sprintf("containers of generation %d run and the stored spec is of generation %d; save the job's file again", in.Highest, in.Record.Generation)
 	}
 	return "", ""
@@ -83,9 +85,8 @@ var heldMessages = map[string]string{
 // wanted and has an error or crashes again and again.
 func firstFailure(in JobInput) (reason, msg string) {
 	for _, slot := range slices.Sorted(maps.Keys(in.Refused)) {
-		if r := in.Refused[slot]; in.Now.Before(r.Until) {
-			return r.Reason, slot + ": " + r.Message
-		}
+		r := in.Refused[slot]
+		return r.Reason, slot + ": " + r.Message
 	}
 	p := jobPlanner{}
 	for _, a := range p.sorted(in.Allocs) {

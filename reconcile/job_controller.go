@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -15,23 +14,22 @@ import (
 	"reconciler/store"
 )
 
-// syncJob brings the allocation table of one job to what its plan says.
-func (c *Controller) syncJob(ctx context.Context, name string) {
-	if !c.Observe.Synced() {
+// syncJob brings the allocation table of one job to what its plan says. life
+// ends when the agent is told to stop; ctx a grace period later.
+func (c *Controller) syncJob(ctx, life context.Context, name string) {
+	if !c.Observe.Synced() || life.Err() != nil {
 		return
 	}
 	c.adopt(name)
-	in := c.jobInput(name)
-	if !in.Known && len(in.Allocs) == 0 {
-		c.Store.Deployments.Delete(name)
+	in, plan, ok := c.planJob(name)
+	if !ok {
 		return
 	}
-	plan := PlanJob(in)
-	c.Store.Deployments.Put(name, plan.Deployment)
 	if len(plan.Actions) > 0 {
 		// The spec that the actions follow from must outlive a crash.
-		if err := c.Store.Sync(ctx); err != nil && !errors.Is(err, store.ErrNotCommitted) {
-			return
+		// A file that somebody holds delays this by a second and no more.
+		if err := c.Store.Sync(ctx); err != nil {
+			c.Log.WithField("job", name).WithError(err).Debug("spec not committed yet")
 		}
 	}
 	for _, a := range plan.Actions {
@@ -44,9 +42,24 @@ func (c *Controller) syncJob(ctx context.Context, name string) {
 	}
 }
 
+// planJob plans a job and writes its deployment. ok is false for a job that
+// nothing is left of.
+func (c *Controller) planJob(name string) (in JobInput, plan JobPlan, ok bool) {
+	c.deploy.Lock()
+	defer c.deploy.Unlock()
+	in = c.jobInput(name)
+	if !in.Known && len(in.Allocs) == 0 {
+		c.Store.Deployments.Delete(name)
+		return in, plan, false
+	}
+	plan = PlanJob(in)
+	c.Store.Deployments.Put(name, plan.Deployment)
+	return in, plan, true
+}
+
 // jobInput reads everything that PlanJob needs.
 func (c *Controller) jobInput(name string) JobInput {
-	in := JobInput{Name: name, Allocs: c.allocsOf(name), Specs: map[string]*job.Job{}, PortBusy: map[string]string{}, Now: c.Now()}
+	in := JobInput{Name: name, Allocs: c.allocsOf(name), Specs: map[string]*job.Job{}, Now: c.Now()}
 	in.Record, in.Known = c.Store.Jobs.Get(name)
 	in.Deployment, _ = c.Store.Deployments.Get(name)
 	in.SpecProblem = c.specProblem(name, in.Record)
@@ -65,51 +78,10 @@ func (c *Controller) jobInput(name string) JobInput {
 	}
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
 		in.WaitFor = c.waitFor(name, in.Record.Spec)
-		c.probePorts(&in)
+		in.PortBusy = c.probePorts(in.Allocs)
 	}
 	return in
 }
-
-// probePorts asks, for each allocation that is prepared, whether the static
-// ports it needs can be had once its predecessor has ended.
-func (c *Controller) probePorts(in *JobInput) {
-	for _, a := range in.Allocs {
-		g := in.Record.Spec.Group(a.Spec.Group)
-		if a.Spec.Desired != job.DesiredPrepare || g == nil || a.Ended() {
-			continue
-		}
-		if err := c.Ports.Probe(a.Spec.ID, g.PortRequests(), c.leaving(a)); err != nil {
-			in.PortBusy[a.Spec.ID] = err.Error()
-		}
-	}
-}
-
-// leaving names the allocations whose static ports a prepared allocation may
-// count on: its predecessors, and all that are stopping or are about to be
-// replaced by one that is prepared itself.
-func (c *Controller) leaving(a job.Alloc) []string {
-	var out []string
-	replaced := map[string]bool{}
-	all := c.Store.AllocSpecs.All()
-	for id, other := range all {
-		if other.Desired != job.DesiredPrepare || id == a.Spec.ID {
-			continue
-		}
-		st, _ := c.Store.AllocStatuses.Get(id)
-		if cond, ok := job.FindCondition(st.Conditions, job.CondImageReady); ok && cond.Status == job.True {
-			replaced[slotOf(other)] = true
-		}
-	}
-	replaced[slotOf(a.Spec)] = true
-	for id, other := range all {
-		if id != a.Spec.ID && (other.Desired == job.DesiredStop || replaced[slotOf(other)]) {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-func slotOf(a job.AllocSpec) string { return a.Job + "/" + slotKey(a.Group, a.Index) }
 
 // specProblem is the first error of the job's file.
 func (c *Controller) specProblem(name string, rec store.JobRecord) string {
@@ -148,8 +120,9 @@ func (c *Controller) apply(in JobInput, a Action) {
 	}
 	log := c.Log.WithFields(logrus.Fields{"job": in.Name, "group": a.Group, "index": a.Index, "reason": a.Reason})
 	if err != nil {
-		c.refuse(in, a, err)
-		log.WithError(err).Warn("allocation not placed")
+		if c.refuse(in, a, err) {
+			log.WithError(err).Warn("allocation not placed")
+		}
 		return
 	}
 	c.refusals.clear(in.Name, slotKey(a.Group, a.Index))
@@ -164,14 +137,19 @@ func (c *Controller) apply(in JobInput, a Action) {
 	})
 }
 
-func (c *Controller) refuse(in JobInput, a Action, err error) {
+// refuse notes why an action could not be carried out. It reports whether
+// that is news: the same answer every few seconds is not.
+func (c *Controller) refuse(in JobInput, a Action, err error) bool {
 	kind, reason := job.KindOf(err)
-	c.refusals.set(in.Name, in.Record.Generation, slotKey(a.Group, a.Index),
+	news := c.refusals.set(in.Name, in.Record.Generation, slotKey(a.Group, a.Index),
 		Refusal{Reason: reason, Message: err.Error()}, kind == job.WaitsForUser, c.Now())
-	c.Store.Event(store.Event{
-		Time: c.Now(), Type: store.EventWarning, Reason: reason, Job: in.Name,
-		Message: slotKey(a.Group, a.Index) + ": " + err.Error(),
-	})
+	if news {
+		c.Store.Event(store.Event{
+			Time: c.Now(), Type: store.EventWarning, Reason: reason, Job: in.Name,
+			Message: slotKey(a.Group, a.Index) + ": " + err.Error(),
+		})
+	}
+	return news
 }
 
 // place makes the record of a new allocation with its ports.

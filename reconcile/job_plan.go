@@ -39,10 +39,11 @@ const (
 	ReasonScaledDown = "ScaledDown"
 	ReasonJobDeleted = "JobDeleted"
 	ReasonGroupGone  = "GroupRemoved"
-	ReasonDuplicate  = "Duplicate"      // another allocation has the index
-	ReasonNewer      = "Superseded"     // a newer edit came before it ran
-	ReasonInPlace    = "UpdatedInPlace" // Fields tells what
-	ReasonPortLost   = "PortLost"       // another process took a dynamic port
+	ReasonDuplicate  = "Duplicate"        // another allocation has the index
+	ReasonNewer      = "Superseded"       // a newer edit came before it ran
+	ReasonInPlace    = "UpdatedInPlace"   // Fields tells what
+	ReasonRestart    = "RestartRequested" // an operator asked for it
+	ReasonPortLost   = "PortLost"         // another process took a dynamic port
 )
 
 // Action is one change of the allocation table.
@@ -116,6 +117,8 @@ func PlanJob(in JobInput) JobPlan {
 	switch {
 	case !in.Known:
 		// Absent is not deleted: nothing is done to it.
+	case !in.Deployment.HoldSince.IsZero():
+		// A person works on it.
 	case !in.Record.Deleted.IsZero():
 		p.stopAll(ReasonJobDeleted)
 	case in.Record.Spec == nil || in.Record.Held == store.HeldOutdated || in.Highest > in.Record.Generation:

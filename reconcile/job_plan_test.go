@@ -13,6 +13,9 @@ import (
 func TestPlanJob(t *testing.T) {
 	one, two := webJob(), webJob(command("new"))
 	gen := func(n uint64) func(*job.Alloc) { return func(a *job.Alloc) { a.Spec.Generation = n } }
+	lost := func(ago time.Duration) func(*job.Alloc) {
+		return func(a *job.Alloc) { a.Spec.Reason, a.Status.EndedAt = ReasonPortLost, t0.Add(ago) }
+	}
 	for _, tt := range []struct {
 		name  string
 		in    JobInput
@@ -148,6 +151,44 @@ func TestPlanJob(t *testing.T) {
 			nil, PhaseDegraded,
 		},
 		{
+			"could not be prepared a moment ago",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) {
+				in.Refused = map[string]Refusal{"web[0]": {Reason: "PortsExhausted", Message: "no port", Until: t0.Add(time.Second)}}
+			}),
+			nil, PhaseDegraded,
+		},
+		{
+			"could not be placed, and is tried again: no flicker of the phase",
+			jobInput(one, func(in *JobInput) {
+				in.Refused = map[string]Refusal{"web[0]": {Reason: "PortBusy", Message: "port 80", Until: t0}}
+			}),
+			[]string{"place web[0] (New)"},
+			PhaseDegraded,
+		},
+		{
+			"changed: another job has the volume until it is gone",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2))),
+				func(in *JobInput) { in.WaitFor = []string{"job old, which shares volume /data"} }),
+			nil, PhaseProgressing,
+		},
+		{
+			"its ports were taken twice in a row: waits",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isEnded, lost(-time.Minute)), alloc(allocB, one, 0, isEnded, lost(-time.Second)))),
+			nil, PhaseProgressing,
+		},
+		{
+			"its ports were taken twice, some time ago",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isEnded, lost(-time.Minute)), alloc(allocB, one, 0, isEnded, lost(-20*time.Second)))),
+			[]string{"place web[0] (New)"},
+			PhaseProgressing,
+		},
+		{
+			"deleted, although older than what runs",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) { in.Record.Deleted, in.Highest = t0, 7 }),
+			[]string{"stop web[0] " + allocA + " (JobDeleted)"},
+			PhaseStopping,
+		},
+		{
 			"lost its dynamic port",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, gen(2), func(a *job.Alloc) {
 				a.Spec.Ports = []job.AllocPort{{Label: "http", Host: 20000}}
@@ -162,6 +203,26 @@ func TestPlanJob(t *testing.T) {
 				a.Status.Tasks = map[string]job.TaskStatus{"web": {LastError: &job.Failure{Reason: "PortTaken"}}}
 			}))),
 			nil, PhaseDegraded,
+		},
+		{
+			"held by an operator: nothing, not even a deletion",
+			jobInput(webJob(count(3)), allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) {
+				in.Deployment.HoldSince, in.Record.Deleted = t0, t0
+			}),
+			nil, PhaseHeld,
+		},
+		{
+			"restart: what was made before is replaced, under update",
+			jobInput(webJob(count(2)), allocs(one, alloc(allocA, one, 0, isHealthy, gen(2)), alloc(allocB, one, 1, isHealthy, gen(2))),
+				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(-time.Minute) }),
+			[]string{"prepare web[0] (RestartRequested)"},
+			PhaseProgressing,
+		},
+		{
+			"restart: what was made since stays",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy, gen(2))),
+				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(-2 * time.Hour) }),
+			nil, PhaseRunning,
 		},
 		{"system job", jobInput(webJob(count(5), func(j *job.Job) { j.Type = job.TypeSystem })), []string{"place web[0] (New)"}, PhaseProgressing},
 	} {

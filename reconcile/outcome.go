@@ -8,7 +8,13 @@ import (
 
 // stepDone returns the task's status after a step that succeeded.
 func stepDone(ts job.TaskStatus, s Step, now time.Time) job.TaskStatus {
-	ts.NextRetry, ts.LastError = time.Time{}, nil
+	if s.Kind == StepRemove && s.Reason == ReasonSuperseded {
+		return ts // says nothing about the task; it may be in a backoff of its own
+	}
+	ts.NextRetry = time.Time{}
+	if s.Reason != ReasonStartFailed {
+		ts.LastError = nil
+	}
 	switch s.Kind {
 	case StepRun:
 		if s.Reason == ReasonCrashed {
@@ -32,8 +38,8 @@ func stepDone(ts job.TaskStatus, s Step, now time.Time) job.TaskStatus {
 // brought returns the task's status after its image, directory and networks
 // were found or made. pinned wins over what the registry said meanwhile: all
 // allocations of one spec_hash run one image.
-func brought(ts job.TaskStatus, res job.ImageResult, pinned string) job.TaskStatus {
-	ts.ImageID = res.ID
+func brought(ts job.TaskStatus, ref string, res job.ImageResult, pinned string) job.TaskStatus {
+	ts.Image, ts.ImageID = ref, res.ID
 	if pinned != "" {
 		ts.ImageID = pinned
 	}
@@ -52,27 +58,29 @@ const (
 	errPortTaken = "PortTaken"
 )
 
-// stepFailed returns the task's status after a step that failed.
+// stepFailed returns the task's status after a step that failed. It never
+// shortens a wait that is on.
 func stepFailed(ts job.TaskStatus, err error, seed string, now time.Time) job.TaskStatus {
 	kind, reason := job.KindOf(err)
+	wait := func(d time.Duration) { ts.NextRetry = later(ts.NextRetry, now.Add(d)).UTC() }
 	if reason == errNameRemoving {
-		ts.NextRetry = now.Add(removingRetry).UTC()
+		wait(removingRetry)
 		return ts
 	}
 	ts.LastError = &job.Failure{Kind: kind, Reason: reason, Message: err.Error(), At: now.UTC()}
-	switch kind {
-	case job.Indeterminate:
-		ts.NextRetry = now.Add(indeterminateRetry).UTC()
-		return ts
-	case job.WaitsForUser:
-		ts.NextRetry = now.Add(userRetry).UTC()
+	switch {
+	case reason == errImageGone:
+		// Found anew by the reference, soon.
+		ts.Failures++
+		ts.ImageID, ts.Prepared = "", false
+		wait(indeterminateRetry)
+	case kind == job.Indeterminate:
+		wait(indeterminateRetry)
+	case kind == job.WaitsForUser && !ts.Prepared:
+		wait(userRetry) // a look at a file or a network costs nothing
 	default:
 		ts.Failures++
-		ts.NextRetry = now.Add(retryDelay(ts.Failures, seed)).UTC()
-	}
-	if reason == errImageGone {
-		// Found anew by the reference, soon.
-		ts.ImageID, ts.Prepared, ts.NextRetry = "", false, now.Add(indeterminateRetry).UTC()
+		wait(retryDelay(ts.Failures, seed))
 	}
 	return ts
 }

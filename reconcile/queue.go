@@ -44,14 +44,6 @@ func (q *queue) addAt(key string, at, now time.Time) {
 	}
 }
 
-// len is how many keys wait for a worker.
-func (q *queue) len() int {
-	if w := q.get(); w != nil {
-		return w.Len()
-	}
-	return 0
-}
-
 // work gives keys to f, one at a time, until the queue is closed.
 func (q *queue) work(f func(key string)) {
 	w := q.get()

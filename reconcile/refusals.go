@@ -34,9 +34,10 @@ func (r *refusals) of(name string, generation uint64) map[string]Refusal {
 	return nil
 }
 
-// set notes a refusal at now. One that waits for a person is tried at
-// userRetry, others soon and then more seldom.
-func (r *refusals) set(name string, generation uint64, slot string, why Refusal, user bool, now time.Time) {
+// set notes a refusal at now, and reports whether its message is news. One
+// that waits for a person is tried at userRetry, others soon and then more
+// seldom.
+func (r *refusals) set(name string, generation uint64, slot string, why Refusal, user bool, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.m == nil {
@@ -52,8 +53,30 @@ func (r *refusals) set(name string, generation uint64, slot string, why Refusal,
 	}
 	j.tries[slot]++
 	why.Until = now.Add(wait)
+	news := j.slots[slot].Message != why.Message
 	j.slots[slot] = why
 	r.m[name] = j
+	return news
+}
+
+// lift lets all that was refused be tried again now: an allocation has ended,
+// and what it held is free.
+func (r *refusals) lift() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, j := range r.m {
+		for slot, why := range j.slots {
+			why.Until = time.Time{}
+			j.slots[slot] = why
+		}
+	}
+}
+
+// forget drops what was refused to a job: an operator asks for another try.
+func (r *refusals) forget(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.m, name)
 }
 
 func (r *refusals) clear(name, slot string) {

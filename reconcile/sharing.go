@@ -46,7 +46,8 @@ func leavingJob(rec store.JobRecord) bool {
 }
 
 func (c *Controller) hasLiveAllocs(name string) bool {
-	return slices.ContainsFunc(c.allocsOf(name), func(a job.Alloc) bool { return !a.Ended() })
+	return len(c.Observe.Job(name)) > 0 ||
+		slices.ContainsFunc(c.allocsOf(name), func(a job.Alloc) bool { return !a.Ended() })
 }
 
 // claims are the things of the host that a job cannot share with another:

@@ -48,8 +48,11 @@ func (t *taskPlanner) planSignal(c *observed.Container) {
 		t.do(s)
 		return
 	}
+	// A clock that was set back since must not stretch the wait.
+	t.ts.StoppingSince = earliest(t.ts.StoppingSince, t.in.Now.UTC())
 	deadline := t.ts.StoppingSince.Add(t.killTimeout())
 	if !t.ts.KilledAt.IsZero() {
+		t.ts.KilledAt = earliest(t.ts.KilledAt, t.in.Now.UTC())
 		deadline = t.ts.KilledAt.Add(rekill)
 	}
 	if t.in.Now.Before(deadline) {

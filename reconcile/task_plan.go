@@ -24,15 +24,26 @@ type taskPlanner struct {
 }
 
 // do sets the task's step, unless a failure is being waited out; then it
-// sets the wake-up. It reports whether the step stands.
-func (t *taskPlanner) do(s Step) bool {
-	if t.in.Now.Before(t.ts.NextRetry) {
+// sets the wake-up.
+func (t *taskPlanner) do(s Step) {
+	if t.waits() {
 		t.wake(t.ts.NextRetry)
-		return false
+		return
 	}
+	t.force(s)
+}
+
+// force sets the task's step, whatever is being waited out.
+func (t *taskPlanner) force(s Step) {
 	s.Task = t.name
 	t.step = s
-	return true
+}
+
+// waits reports whether it is too early for the next step. A wait that no
+// rule can have made comes from a clock that was set back since; it is over.
+func (t *taskPlanner) waits() bool {
+	wait := t.ts.NextRetry.Sub(t.in.Now)
+	return wait > 0 && wait <= longestWait
 }
 
 // on makes a step that acts on a container.
@@ -47,7 +58,12 @@ func (t *taskPlanner) seed() string { return t.in.Spec.ID + "/" + t.name }
 
 // planWanted plans a task whose allocation is to be prepared or to run.
 func (t *taskPlanner) planWanted() {
-	if t.tidy() {
+	t.forgiveGap()
+	t.takeBackRemoval()
+	if s, ok := t.liveOlder(); ok {
+		// Two containers of one task would share its ports and files: nothing
+		// else before that one is dead.
+		t.do(s)
 		return
 	}
 	switch {
@@ -71,34 +87,11 @@ func (t *taskPlanner) planWanted() {
 	case t.cur.State == observed.Created:
 		t.planCreated()
 	case t.cur.Partial:
-		// How it ended cannot be told from a list; the next look asks again.
-		t.wake(t.in.Now.Add(indeterminateRetry))
+		// How it ended cannot be told from a list; the controller asks again.
+		t.wake(t.in.Now.Add(partialRetry))
 	default: // exited, dead
 		t.planExited()
 	}
-}
-
-// tidy removes containers of earlier attempts: all but the newest dead one,
-// which is kept for its logs until the next death.
-func (t *taskPlanner) tidy() bool {
-	keep := -1
-	curDead := t.cur != nil && (t.cur.State == observed.Exited || t.cur.State == observed.Dead)
-	if n := len(t.older); n > 0 && !curDead && t.older[n-1].State == observed.Exited {
-		keep = n - 1
-	}
-	for i := range t.older {
-		c := &t.older[i]
-		switch {
-		case i == keep || c.State == observed.Removing:
-		case c.Live():
-			s := t.on(c, StepKill, ReasonSuperseded)
-			s.Signal = sigKill
-			return t.do(s)
-		default:
-			return t.do(t.on(c, StepRemove, ReasonSuperseded))
-		}
-	}
-	return false
 }
 
 // planAbsent plans a task without a container: bring its image, and run it if
@@ -120,31 +113,14 @@ func (t *taskPlanner) planAbsent() {
 		t.ts.Phase = job.PhasePrepared
 		return
 	}
-	if t.resting() {
-		return
+	if !t.resting() {
+		t.run(reason)
 	}
-	t.ts.Phase = job.PhaseStarting
-	t.do(Step{Kind: StepRun, Attempt: t.ts.Attempt + 1, Name: job.ContainerName(t.name, t.in.Spec.ID), Reason: reason})
 }
 
-// whyGone tells a removal from outside from a crash, and takes back a crash
-// that turns out to have been the first half of a `docker rm -f`.
-func (t *taskPlanner) whyGone() string {
-	exit := t.ts.LastExit
-	if exit == nil || exit.Attempt != t.ts.Attempt {
-		if t.ts.LastError == nil {
-			t.ts.NextRetry = time.Time{}
-			return ReasonRemoved
-		}
-		return ReasonStartFailed
-	}
-	if t.ts.Crashes > 0 && t.in.Now.Sub(exit.At) <= removedByHand {
-		t.ts.Crashes--
-		t.ts.NextRetry = time.Time{}
-		t.ts.LastExit = nil
-		return ReasonRemoved
-	}
-	return ReasonCrashed
+func (t *taskPlanner) run(reason string) {
+	t.ts.Phase = job.PhaseStarting
+	t.do(Step{Kind: StepRun, Attempt: t.ts.Attempt + 1, Name: job.ContainerName(t.name, t.in.Spec.ID), Reason: reason})
 }
 
 // planBring asks for what a container needs before it can be made.
@@ -153,21 +129,24 @@ func (t *taskPlanner) planBring() {
 		t.ts.Phase = job.PhasePulling
 		return
 	}
+	if e := t.ts.LastError; e != nil && e.At.Before(t.in.NewAuth) {
+		t.ts.NextRetry = time.Time{} // it may have failed for the old credentials
+	}
 	if t.resting() {
 		return
 	}
 	ref := t.in.Spec.Images[t.name]
 	// A task that had an image already, and lost it, is content with what the
 	// reference means here; only a new spec_hash asks for a moved tag.
-	first := t.ts.Image == ""
-	t.ts.Phase, t.ts.Image = job.PhasePulling, ref
-	ask := first && t.ts.ImageID == "" && (t.task.Config.ForcePull || imageref.Latest(ref))
+	first := t.ts.Image == "" && t.ts.ImageID == ""
+	t.ts.Phase = job.PhasePulling
+	ask := first && (t.in.Ask || t.task.Config.ForcePull || imageref.Latest(ref))
 	t.do(Step{Kind: StepBring, Ask: ask, Attempt: t.ts.Attempt + 1, Reason: ReasonImageRequired})
 }
 
 // resting reports whether a backoff is on, and says so in the phase.
 func (t *taskPlanner) resting() bool {
-	if !t.in.Now.Before(t.ts.NextRetry) {
+	if !t.waits() {
 		return false
 	}
 	t.ts.Phase = job.PhaseBackoff
@@ -182,13 +161,13 @@ func (t *taskPlanner) resting() bool {
 // from outside.
 func (t *taskPlanner) planRunning() {
 	ts := &t.ts
-	ts.Phase, ts.Prepared = job.PhaseRunning, true
-	ts.RunningSince = t.cur.StartedAt
-	ts.ImageID = t.cur.ImageID
-	if ts.Image == "" {
-		ts.Image = t.in.Spec.Images[t.name]
+	ts.Phase = job.PhaseRunning
+	t.takeImage()
+	if t.cur.Partial {
+		return // since when, and with which limits, a list does not tell
 	}
-	if s, ok := t.planDrift(); ok {
+	ts.RunningSince = t.cur.StartedAt
+	if s, ok := t.repair(); ok {
 		t.do(s)
 		return
 	}
@@ -203,18 +182,41 @@ func (t *taskPlanner) planRunning() {
 	}
 }
 
+// takeImage takes the image from the current container if no record knows
+// one: the state file was lost.
+func (t *taskPlanner) takeImage() {
+	if t.cur.State == observed.Running && t.cur.ImageID != "" {
+		t.ts.ImageID = t.cur.ImageID
+	}
+	if t.ts.Image != "" {
+		t.ts.Prepared = t.ts.Prepared || t.cur.State == observed.Running
+		return
+	}
+	t.ts.Image, t.ts.Prepared = t.in.Spec.Images[t.name], true
+	if t.ts.ImageID == "" {
+		t.ts.ImageID = t.cur.ImageID
+	}
+}
+
 // planCreated plans a container that was made and has never run.
 func (t *taskPlanner) planCreated() {
 	t.ts.Phase = job.PhaseStarting
+	failed := t.ts.LastError
+	if failed != nil && failed.Kind == job.Indeterminate {
+		failed = nil // nobody knows that its start failed
+	}
 	switch {
 	case t.in.Spec.Desired == job.DesiredPrepare:
 		t.do(t.on(t.cur, StepRemove, ReasonSuperseded))
-	case t.ts.LastError == nil && t.cur.Error == "":
+	case failed == nil && t.cur.Error == "":
 		t.do(t.on(t.cur, StepStart, ReasonNotStarted))
 	case t.resting():
 	default:
 		// The engine refused to start it. What it was made from may be why (a
 		// port, a mount): a new one is made.
+		if failed == nil {
+			t.ts.LastError = &job.Failure{Kind: job.Retried, Reason: ReasonStartFailed, Message: t.cur.Error, At: t.in.Now.UTC()}
+		}
 		t.do(t.on(t.cur, StepRemove, ReasonStartFailed))
 	}
 }
@@ -223,55 +225,21 @@ func (t *taskPlanner) planCreated() {
 func (t *taskPlanner) planExited() {
 	reason := t.recordExit()
 	t.ts.RunningSince = time.Time{}
-	current := job.ContainerName(t.name, t.in.Spec.ID)
-	if t.cur.Name == current {
+	t.takeImage()
+	switch {
+	case t.resting():
+		if s, ok := t.deadOlder(); ok && t.ts.LastError == nil {
+			t.force(s)
+		}
+	case t.cur.Name == job.ContainerName(t.name, t.in.Spec.ID):
 		t.ts.Phase = job.PhaseBackoff
 		s := t.on(t.cur, StepRename, ReasonKeptForLogs)
 		s.Name = job.DeadContainerName(t.name, t.in.Spec.ID, t.cur.Identity.Attempt)
 		t.do(s)
-		return
-	}
-	if t.ts.ImageID == "" {
-		t.ts.ImageID, t.ts.Prepared = t.cur.ImageID, true
-	}
-	if !t.ts.Prepared {
+	case !t.ts.Prepared:
 		t.planBring()
-		return
-	}
-	if t.resting() {
-		return
-	}
-	t.ts.Phase = job.PhaseStarting
-	t.do(Step{Kind: StepRun, Attempt: t.ts.Attempt + 1, Name: current, Reason: reason})
-}
-
-// recordExit enters the exit of the current container once, and counts it as
-// a crash if it happened in sight.
-func (t *taskPlanner) recordExit() string {
-	exit := job.Exit{
-		Code: t.cur.ExitCode, OOMKilled: t.cur.OOMKilled, Error: t.cur.Error,
-		At: t.cur.FinishedAt.UTC(), Attempt: t.cur.Identity.Attempt,
-	}
-	if last := t.ts.LastExit; last != nil && last.Attempt == exit.Attempt && last.At.Equal(exit.At) {
-		return ReasonCrashed
-	}
-	t.ts.LastExit = &exit
-	if exit.At.Before(t.in.SeenSince) {
-		t.ts.NextRetry = time.Time{}
-		return ReasonEngineGap
-	}
-	t.countCrash(exit.At.Sub(t.cur.StartedAt))
-	return ReasonCrashed
-}
-
-func (t *taskPlanner) countCrash(ran time.Duration) {
-	if ran >= crashForget {
-		t.ts.Crashes = 0
-	}
-	t.ts.Crashes++
-	t.ts.NextRetry = time.Time{}
-	if d := crashDelay(t.ts.Crashes, t.seed()); d > 0 {
-		t.ts.NextRetry = t.in.Now.Add(d).UTC()
+	default:
+		t.run(reason)
 	}
 }
 
@@ -287,8 +255,13 @@ func (t *taskPlanner) planUnknown() {
 		t.ts.Phase = job.PhasePaused
 	case t.cur.State == observed.Removing:
 		t.wake(t.in.Now.Add(removingRetry))
+	case t.cur.Partial:
+		t.wake(t.in.Now.Add(partialRetry))
 	default:
-		t.recordExit()
+		t.forgiveGap()
+		if t.cur.State != observed.Created {
+			t.recordExit()
+		}
 		if !t.resting() {
 			t.ts.Phase = job.PhaseStarting
 			t.do(t.on(t.cur, StepStart, ReasonSpecUnknown))

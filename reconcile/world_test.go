@@ -129,7 +129,7 @@ func (w *world) planAlloc(id string) (acted bool, wake time.Time) {
 	case err != nil:
 		ts = stepFailed(ts, err, id, w.now)
 	case plan.Step.Kind == StepBring:
-		ts = brought(ts, job.ImageResult{ID: image1}, "")
+		ts = brought(ts, refWeb, job.ImageResult{ID: image1}, "")
 	default:
 		ts = stepDone(ts, plan.Step, w.now)
 	}

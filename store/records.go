@@ -57,6 +57,7 @@ const (
 	HeldMassDeletion = "MassDeletionHeld" // its deletion waits for confirm-deletions or for the file
 	HeldOrphan       = "OrphanHeld"       // containers of ours, and no file has named the job since the store was made
 	HeldOutdated     = "SpecOutdated"     // the stored spec is older than what runs
+	HeldByOperator   = "HeldByOperator"   // reconciler hold; never in a JobRecord
 )
 
 // JobRecord is what should run under a job name. Desired writes it.
@@ -93,6 +94,13 @@ type DeploymentRecord struct {
 	Phase              string                     `json:"phase"`
 	Conditions         []job.Condition            `json:"conditions,omitempty"`
 	Groups             map[string]GroupDeployment `json:"groups,omitempty"`
+
+	// What an operator asked for, and when; zero if never.
+	HoldSince  time.Time `json:"hold_since,omitzero"`  // nothing is done to the job
+	ReleasedAt time.Time `json:"released_at,omitzero"` // the last hold ended
+	RetryAt    time.Time `json:"retry_at,omitzero"`    // backoff from before is forgotten
+	RestartAt  time.Time `json:"restart_at,omitzero"`  // allocations made before are replaced
+	PullAt     time.Time `json:"pull_at,omitzero"`     // allocations made since ask the registry anew
 }
 
 // GroupDeployment is the part of a deployment that belongs to one group.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"reconciler/desired"
@@ -81,6 +82,7 @@ func (d dockerDirs) Resolve(allocID, task, rel string) (string, error) {
 type provenance struct {
 	st  *store.Store
 	now func() time.Time
+	mu  sync.Mutex // two pulls of one image may end together
 }
 
 // Intend writes the intent and waits for its commit.
@@ -116,6 +118,8 @@ func (p *provenance) Intended(ref string) bool {
 
 // Adopt merges what is known of an image of ours.
 func (p *provenance) Adopt(id string, add store.ImageProvenance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	old, had := p.st.Provenance.Get(id)
 	if had {
 		add = gc.MergeProvenance(old, add)
@@ -169,6 +173,7 @@ func engineOptions(cfg config.Config) docker.Options {
 		PrivilegedEnabled: d.PrivilegedEnabled, CapsAllowlist: d.CapsAllowlist, DevicesAllowlist: d.DevicesAllowlist,
 		Logging:             &job.Logging{Type: d.LogType, Config: d.LogConfig},
 		PullActivityTimeout: d.PullActivityTimeout,
+		AuthConfig:          d.AuthConfig, AuthHelper: d.AuthHelper,
 	}
 }
 

@@ -109,8 +109,9 @@ func newAgent(cfg config.Config, st *store.Store, log *logrus.Logger) (*agent, e
 	}, st, runningJobs{a.gate}, log)
 	a.controller = reconcile.New(reconcile.Config{
 		Node: a.node.get, Store: st, Observe: a.gate, Runtime: a.engine,
-		Ports: host.NewPorts(portOptions(cfg, addr), publishedPorts{a.cache}.list), Dirs: dirs, Log: log,
+		Ports: host.NewPorts(portOptions(cfg, addr), publishedPorts{a.cache}.list), Dirs: dirs, Auth: a.watcher, Log: log,
 	})
+	a.watcher.OnAuth(a.controller.HintAuth)
 	a.collector = gc.New(gc.Config{
 		Enabled: cfg.Client.Docker.CleanupImage, Delay: cfg.Client.Docker.CleanupImageDelay, Ready: a.watcher.Scanned(),
 	}, st, gc.Parts{
@@ -125,6 +126,9 @@ func newAgent(cfg config.Config, st *store.Store, log *logrus.Logger) (*agent, e
 
 // hint passes on that something on the engine may have changed.
 func (a *agent) hint(h observed.Hint) {
+	if h.All {
+		a.gate.hint()
+	}
 	a.controller.Hint(h)
 	a.collector.Nudge()
 	if h.All || h.Job != "" {

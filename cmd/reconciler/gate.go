@@ -27,6 +27,7 @@ type engineGate struct {
 	nodeID string
 	log    logrus.FieldLogger
 	opened func() // called, from Run, when the gate has opened
+	look   chan struct{}
 
 	mu     sync.Mutex
 	engine string // that is claimed; "" is none
@@ -34,18 +35,16 @@ type engineGate struct {
 }
 
 func newEngineGate(c *observed.Cache, nodeID string, log logrus.FieldLogger) *engineGate {
-	return &engineGate{Cache: c, nodeID: nodeID, log: log}
+	return &engineGate{Cache: c, nodeID: nodeID, log: log, look: make(chan struct{}, 1)}
 }
 
-// Run claims the engine when it is in sight, and a new one should the
+// Run claims the engine when it comes in sight, and a new one should the
 // endpoint lead to another.
 func (g *engineGate) Run(ctx context.Context) error {
 	defer g.release()
-	tick := time.NewTicker(gatePoll)
-	defer tick.Stop()
 	said := false
 	for {
-		wait := gatePoll
+		var again <-chan time.Time
 		if g.Cache.Synced() && !g.claimed() {
 			err := g.take(ctx, g.Cache.Engine().ID)
 			switch {
@@ -57,21 +56,26 @@ func (g *engineGate) Run(ctx context.Context) error {
 				g.log.WithError(err).Error("engine not claimed: nothing is changed on it")
 			}
 			if err != nil {
-				wait = claimRetry
+				again = time.After(claimRetry)
 			}
 		}
-		tick.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-g.look:
+		case <-again:
 		}
 	}
 }
 
-// gatePoll is how often the gate looks whether the engine is in sight. It
-// costs two mutexes.
-const gatePoll = 20 * time.Millisecond
+// hint takes note that dockerd came or went. It never blocks; several calls
+// may lead to one look.
+func (g *engineGate) hint() {
+	select {
+	case g.look <- struct{}{}:
+	default:
+	}
+}
 
 func (g *engineGate) claimed() bool {
 	g.mu.Lock()

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"reconciler/internal/control"
 	"reconciler/internal/job"
+	"reconciler/reconcile"
 	"reconciler/store"
 )
 
@@ -97,4 +99,20 @@ func (a *agent) pulls() []control.Pull {
 		})
 	}
 	return out
+}
+
+// Ask passes on what an operator asks of a job.
+func (a *agent) Ask(ctx context.Context, name string, r control.Request) error {
+	what := map[control.Request]func(*store.DeploymentRecord, time.Time){
+		control.RequestHold:        reconcile.Hold,
+		control.RequestRelease:     reconcile.Release,
+		control.RequestRetry:       reconcile.Retry,
+		control.RequestRestart:     reconcile.Restart,
+		control.RequestRestartPull: reconcile.RestartPull,
+	}[r]
+	if what == nil {
+		return fmt.Errorf("no request is called %q", r)
+	}
+	a.log.WithField("job", name).WithField("request", string(r)).Info("operator's request")
+	return a.controller.Ask(ctx, name, what)
 }

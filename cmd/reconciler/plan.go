@@ -108,9 +108,15 @@ func computePlan(ctx context.Context, cfg config.Config) ([]job.Forecast, error)
 	log.SetOutput(io.Discard)
 	cache := observed.New(api, st.NodeID(), st, log)
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- cache.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cache.Run(ctx) // nil by contract; what it saw tells the rest
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
 	if err := awaitList(ctx, cache); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ container changes, delete it and the container goes.`,
 		newConfirmCommand(o),
 		newVersionCommand(),
 	)
+	root.AddCommand(newAskCommands(o)...)
 	return root
 }
 

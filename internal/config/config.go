@@ -58,6 +58,9 @@ type Docker struct {
 	CleanupImage      bool          // images of ours that nothing needs are removed
 	CleanupImageDelay time.Duration // after being unused for so long
 
+	AuthConfig string // file of registry credentials in Docker's form; "" is none
+	AuthHelper string // NAME of the docker-credential-NAME to ask; "" is none
+
 	VolumesEnabled bool   // absolute bind sources, volume_driver and absolute load paths
 	SELinuxLabel   string // added to the modes of binds: "z", "Z" or ""
 

@@ -87,17 +87,18 @@ client "a" {
   }
 }
 `,
+	"auth": `client {
+  options {
+    "docker.auth.config" = "config.json"
+    "docker.auth.helper" = "/usr/bin/docker-credential-ecr"
+    "docker.auth.helpers" = "ecr"
+  }
+}
+`,
 	"negative": `delete_grace = "-5s"
 client {
   options {
     "docker.cleanup.image.delay" = -3
-  }
-}
-`,
-	"not_yet": `client {
-  options {
-    "docker.auth.config" = "/root/.docker/config.json"
-    "docker.auth.helper" = "ecr"
   }
 }
 `,

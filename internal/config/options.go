@@ -26,8 +26,8 @@ var options = map[string]func(*decoder, entry){
 	"docker.caps.allowlist":        func(d *decoder, e entry) { d.words(e, &d.docker().CapsAllowlist, checkCapability) },
 	"docker.devices.allowlist":     func(d *decoder, e entry) { d.words(e, &d.docker().DevicesAllowlist, checkDevice) },
 
-	"docker.auth.config": (*decoder).notYet,
-	"docker.auth.helper": (*decoder).notYet,
+	"docker.auth.config": func(d *decoder, e entry) { d.text(e, &d.docker().AuthConfig, checkFile) },
+	"docker.auth.helper": func(d *decoder, e entry) { d.text(e, &d.docker().AuthHelper, checkHelper) },
 }
 
 func (d *decoder) docker() *Docker { return &d.cfg.Client.Docker }
@@ -60,12 +60,6 @@ func (d *decoder) activityTimeout(e entry) {
 		d.docker().PullActivityTimeout = before
 		d.fail(e.expr.Range(), "Invalid value", e.path+`: with 0 every pull would end at once; write a duration such as "2m".`)
 	}
-}
-
-// notYet refuses an option that is known and not built: to ignore it would be
-// worse.
-func (d *decoder) notYet(e entry) {
-	d.fail(e.rng, "Unsupported option", `"`+e.name+`" is not supported yet; remove it.`)
 }
 
 // together checks what single options cannot know of each other.

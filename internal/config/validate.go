@@ -42,6 +42,8 @@ func (c Config) Validate() error {
 		{"client.network_ip", c.Client.NetworkIP, checkIP},
 		{"client.network_interface", c.Client.NetworkInterface, checkInterface},
 		{"docker.endpoint", docker.Endpoint, checkEndpoint},
+		{"docker.auth.config", docker.AuthConfig, checkFile},
+		{"docker.auth.helper", docker.AuthHelper, checkHelper},
 		{"docker.volumes.selinuxlabel", docker.SELinuxLabel, checkSELinux},
 		{"docker.logging.type", docker.LogType, checkName},
 	} {
@@ -105,6 +107,16 @@ func checkFile(s string) (string, error) {
 		return "", nil
 	}
 	return checkDir(s)
+}
+
+// checkHelper takes NAME of a program docker-credential-NAME, or the whole of
+// the program's name; "" is none.
+func checkHelper(s string) (string, error) {
+	name := strings.TrimPrefix(s, "docker-credential-")
+	if s != "" && name == "" || strings.ContainsFunc(name, func(r rune) bool { return r == '/' || !unicode.IsPrint(r) || unicode.IsSpace(r) }) {
+		return "", fmt.Errorf(`%q is no name of a helper; write NAME of a program docker-credential-NAME in the agent's PATH, such as "ecr"`, s)
+	}
+	return name, nil
 }
 
 func checkLogLevel(s string) (string, error) {

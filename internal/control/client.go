@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -60,6 +61,11 @@ func (c *Client) Plan(ctx context.Context) ([]job.Forecast, error) {
 func (c *Client) ConfirmDeletions(ctx context.Context) ([]string, error) {
 	var out Confirmed
 	return out.Jobs, c.do(ctx, http.MethodPost, "/v1/confirm-deletions", &out)
+}
+
+// Ask asks something of a job.
+func (c *Client) Ask(ctx context.Context, jobName string, r Request) error {
+	return c.do(ctx, http.MethodPost, "/v1/jobs/"+url.PathEscape(jobName)+"/"+string(r), &struct{}{})
 }
 
 func (c *Client) do(ctx context.Context, method, path string, into any) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -32,11 +33,20 @@ type fakeAgent struct {
 	confirmed []string
 	err       error
 	health    Health
+	asked     chan Request
 }
 
 func (a fakeAgent) Status() Status        { return a.status }
 func (a fakeAgent) Events() []store.Event { return []store.Event{{Reason: "Placed", Count: 2}} }
 func (a fakeAgent) Health() Health        { return a.health }
+func (a fakeAgent) Ask(_ context.Context, name string, r Request) error {
+	if name != "web" {
+		return fmt.Errorf("no job is called %q", name)
+	}
+	a.asked <- r
+	return nil
+}
+
 func (a fakeAgent) Plan() ([]job.Forecast, error) {
 	return []job.Forecast{{Job: "web", Do: "place", After: job.Duration(time.Second)}}, a.err
 }
@@ -98,6 +108,23 @@ func TestClientAndServer(t *testing.T) {
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("socket has mode %v, %v; want 0600", info.Mode(), err)
 		}
+	}
+}
+
+func TestAsk(t *testing.T) {
+	dir, asked := t.TempDir(), make(chan Request, 1)
+	serveAgent(t, dir, fakeAgent{asked: asked}, "")
+	c := NewClient(dir)
+	for _, r := range requests {
+		if err := c.Ask(t.Context(), "web", r); err != nil || <-asked != r {
+			t.Errorf("%s: %v", r, err)
+		}
+	}
+	if err := c.Ask(t.Context(), "a/b", RequestHold); err == nil || err.Error() != `no job is called "a/b"` {
+		t.Errorf("another job: %v", err)
+	}
+	if err := c.Ask(t.Context(), "web", "explode"); err == nil || err.Error() != `no request is called "explode"` {
+		t.Errorf("another request: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -35,7 +36,24 @@ type Agent interface {
 	// jobs.
 	ConfirmDeletions(ctx context.Context) ([]string, error)
 	Health() Health
+	// Ask records what an operator asks of a job; it is acted on soon after.
+	// The error says that no such job is known.
+	Ask(ctx context.Context, jobName string, r Request) error
 }
+
+// Request is what an operator asks of a job.
+type Request string
+
+// The requests.
+const (
+	RequestHold        Request = "hold"         // leave it alone
+	RequestRelease     Request = "release"      // end a hold
+	RequestRetry       Request = "retry"        // forget backoff and failures
+	RequestRestart     Request = "restart"      // replace every allocation
+	RequestRestartPull Request = "restart-pull" // the same, and ask the registry for the image
+)
+
+var requests = []Request{RequestHold, RequestRelease, RequestRetry, RequestRestart, RequestRestartPull}
 
 // Health is the verdict on the agent itself.
 type Health struct {
@@ -112,6 +130,7 @@ func (s *Server) control() http.Handler {
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Agent.Events()) })
 	mux.HandleFunc("GET /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/confirm-deletions", s.confirm)
+	mux.HandleFunc("POST /v1/jobs/{job}/{request}", s.ask)
 	return mux
 }
 
@@ -146,6 +165,19 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 		names = []string{}
 	}
 	answer(w, http.StatusOK, Confirmed{Jobs: names})
+}
+
+func (s *Server) ask(w http.ResponseWriter, r *http.Request) {
+	req := Request(r.PathValue("request"))
+	if !slices.Contains(requests, req) {
+		answer(w, http.StatusNotFound, failure{Error: fmt.Sprintf("no request is called %q", req)})
+		return
+	}
+	if err := s.Agent.Ask(r.Context(), r.PathValue("job"), req); err != nil {
+		answer(w, http.StatusConflict, failure{Error: err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, struct{}{})
 }
 
 func answer(w http.ResponseWriter, code int, body any) {

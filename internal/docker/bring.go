@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,12 +15,14 @@ import (
 
 // Bring makes the image of a task be there and returns its id. It blocks while
 // the image is pulled or loaded, and shares that with everybody who asks for
-// the same reference; cancel ctx to wait no more. Asked again when the image is
-// there (and req.Ask is not set) it makes no write call.
+// the same reference in the same name; cancel ctx to wait no more. Asked again
+// when the image is there (and req.Ask is not set) it makes no write call.
 func (e *Engine) Bring(ctx context.Context, req job.ImageRequest) (job.ImageResult, error) {
-	release, err := e.leases.holdRefs(ctx, req.Ref)
+	wait, stop := patience(ctx, req)
+	defer stop()
+	release, err := e.leases.holdRefs(wait, req.Ref)
 	if err != nil {
-		return job.ImageResult{}, classify(ctx, "image "+imageref.Familiar(req.Ref), err)
+		return job.ImageResult{}, gaveUp(ctx, wait, req, classify(ctx, "image "+imageref.Familiar(req.Ref), err))
 	}
 	defer release()
 	if req.Load != "" {
@@ -32,27 +35,73 @@ func (e *Engine) Bring(ctx context.Context, req job.ImageRequest) (job.ImageResu
 	if local.id != "" && !req.Ask {
 		return e.present(req.Ref, local), nil
 	}
-	got, err := e.pulls.join(ctx, req.Ref, SourcePull, func(ctx context.Context, m *meter) (outcome, error) {
-		return e.pull(ctx, req.Ref, m)
+	got, err := e.pulls.join(wait, cargo{req.Ref, SourcePull, identityOf(req)}, func(ctx context.Context, m *meter) (outcome, error) {
+		return e.pull(ctx, req, m)
 	})
+	tell(req, got.notices)
 	if err == nil {
 		return job.ImageResult{ID: got.id, Ours: got.ours}, nil
 	}
-	err = classify(ctx, "pull of "+imageref.Familiar(req.Ref), err)
+	err = gaveUp(ctx, wait, req, classify(ctx, "pull of "+imageref.Familiar(req.Ref), err))
+	return e.instead(ctx, req, local, err)
+}
+
+// instead returns a local copy in place of a pull that ended with err, or err.
+func (e *Engine) instead(ctx context.Context, req job.ImageRequest, local localImage, err error) (job.ImageResult, error) {
+	if !req.Ask && ctx.Err() == nil {
+		// It was absent and need only be there: another task, with other
+		// credentials, may have brought it meanwhile.
+		if now, lerr := e.localImage(ctx, req.Ref); lerr == nil && now.id != "" {
+			return e.present(req.Ref, now), nil
+		}
+	}
 	if local.id == "" || req.Force || !replaceable(err) {
 		return job.ImageResult{}, err
 	}
-	out := e.present(req.Ref, local)
-	out.Warning = fmt.Sprintf("the local copy of %s is used: %v", imageref.Familiar(req.Ref), err)
-	return out, nil
+	tell(req, []notice{{WarnImageFallback, fmt.Sprintf("the local copy of %s is used: %v", imageref.Familiar(req.Ref), err)}})
+	return e.present(req.Ref, local), nil
+}
+
+// errPatience is why a task waits for a pull no more.
+var errPatience = errors.New("image_pull_timeout")
+
+// patience returns the context in which a task waits for a pull.
+func patience(ctx context.Context, req job.ImageRequest) (context.Context, context.CancelFunc) {
+	if req.Timeout <= 0 || req.Load != "" {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, req.Timeout, errPatience)
+}
+
+// gaveUp is err, or that the task's own patience ended before the pull did.
+// Others may wait on; without them the pull ends.
+func gaveUp(ctx, wait context.Context, req job.ImageRequest, err error) error {
+	if ctx.Err() != nil || !errors.Is(context.Cause(wait), errPatience) {
+		return err
+	}
+	return retried(ReasonImagePullTimeout, "pull of %s: not done after %s (%w)", imageref.Familiar(req.Ref), req.Timeout, errPatience)
+}
+
+// tell passes on what a person should know of a pull.
+func tell(req job.ImageRequest, notices []notice) {
+	if req.Warn == nil {
+		return
+	}
+	for _, n := range notices {
+		req.Warn(n.reason, n.message)
+	}
 }
 
 // replaceable reports whether a local copy may stand in for a pull that ended
-// with err: not if the registry said no, nor if the engine is away.
+// with err: not if the registry said no, nor if there are no credentials to ask
+// it with, nor if the engine is away.
 func replaceable(err error) bool {
 	kind, reason := job.KindOf(err)
-	return kind == job.Retried && reason != ReasonImageNotFound && reason != ReasonPullDenied &&
-		reason != ReasonStateNotWritten
+	switch reason {
+	case ReasonImageNotFound, ReasonPullDenied, ReasonStateNotWritten, ReasonCredentialHelperFailed:
+		return false
+	}
+	return kind == job.Retried
 }
 
 // present is the result for an image that is there. An intent that a crash

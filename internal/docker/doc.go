@@ -18,8 +18,12 @@
 //
 // What it promises:
 //
-//   - One pull or load per reference at a time, whoever waits for it; three in
-//     all; one that nobody waits for any more is cancelled.
+//   - One pull or load per reference at a time; three in all; one that nobody
+//     waits for any more is cancelled. It is shared by all who would show the
+//     registry the same credentials, and by nobody else.
+//   - Credentials come from the task, docker.auth.config, docker.auth.helper, or
+//     nobody, in this order, anew for each pull. No error, log line or warning
+//     holds one, nor anything that a helper wrote to its stdout.
 //   - No pull has a time limit but for silence (Options.PullActivityTimeout).
 //   - A reference that is absent is pulled or loaded only after Provenance has
 //     committed the intent, so that a crash leaves the knowledge that the image
@@ -28,8 +32,9 @@
 //   - Nothing is forced: neither the removal of a container that runs nor that
 //     of an image that is used.
 //
-// Caveats: pulls are shared, so a result says nothing about who asked first.
+// Caveats: pulls are shared, so a result says nothing about who asked first. An
+// image that is there is used, whoever brought it with which credentials.
 // The engine tells unreachable registries and refused pulls apart by text
 // only; we ask it for the manifest once more (GET /distribution) and go by the
-// status of that answer.
+// status of that answer, with one exception (see noBasicAuth).
 package docker

@@ -48,8 +48,9 @@ func TestDockerd_PullErrors(t *testing.T) {
 	stop()
 	try("nobody there", addr+"/there:2", ReasonRegistryUnreachable)
 	try("nobody there, force_pull", there, ReasonRegistryUnreachable)
-	res, err := d.Bring(ctx, job.ImageRequest{Ref: there, Ask: true})
-	if err != nil || !res.Ours || !strings.Contains(res.Warning, "local copy") {
+	var told notice
+	res, err := d.Bring(ctx, job.ImageRequest{Ref: there, Ask: true, Warn: told.take})
+	if err != nil || !res.Ours || !strings.Contains(told.message, "local copy") {
 		t.Errorf("the local copy: %+v %v", res, err)
 	}
 	if open := d.prov.openIntents(); len(open) > 0 {

@@ -91,6 +91,12 @@ type Options struct {
 	// PullActivityTimeout is the silence after which a pull or load is given
 	// up; 0 is DefaultPullActivityTimeout.
 	PullActivityTimeout time.Duration
+	// AuthConfig is docker.auth.config, the path of a file of registry
+	// credentials; it is read anew for each pull. Empty is none.
+	AuthConfig string
+	// AuthHelper is docker.auth.helper, the NAME of a docker-credential-NAME
+	// that is asked when the file has no credentials. Empty is none.
+	AuthHelper string
 	// Now is the clock of Progress; nil is time.Now.
 	Now func() time.Time
 }
@@ -105,6 +111,7 @@ type Engine struct {
 	leases *leases
 	pulls  *flights
 	loaded *loadedArchives
+	logins logins
 	writes chan struct{} // a slot for each write under way
 }
 
@@ -121,6 +128,7 @@ func New(api API, opts Options, dirs Dirs, prov Provenance, log logrus.FieldLogg
 		leases: newLeases(),
 		pulls:  newFlights(maxPulls, opts.Now),
 		loaded: newLoadedArchives(),
+		logins: logins{file: opts.AuthConfig, helper: opts.AuthHelper},
 		writes: make(chan struct{}, maxWrites),
 	}
 }

@@ -37,12 +37,18 @@ const (
 	ReasonArchiveRefused = "ArchiveRefused"
 	// ReasonArchiveWithoutImage: the archive has other references only.
 	ReasonArchiveWithoutImage = "ArchiveWithoutImage"
+	// ReasonAuthConfigInvalid: the file of docker.auth.config cannot be read
+	// or understood.
+	ReasonAuthConfigInvalid = "AuthConfigInvalid"
+	// ReasonCredentialHelperMissing: there is no such docker-credential-NAME.
+	ReasonCredentialHelperMissing = "CredentialHelperMissing"
 
 	// Retried.
 
 	ReasonImagePullFailed     = "ImagePullFailed"     // the registry answers, the pull failed or went silent
 	ReasonImageNotFound       = "ImageNotFound"       // the registry does not have it
 	ReasonPullDenied          = "PullDenied"          // the registry does not let us have it
+	ReasonImagePullTimeout    = "ImagePullTimeout"    // image_pull_timeout passed
 	ReasonRegistryUnreachable = "RegistryUnreachable" // the registry does not answer, or with an error of its own
 	ReasonImageLoadFailed     = "ImageLoadFailed"
 	ReasonImageGone           = "ImageGone"       // removed between bring and create
@@ -55,6 +61,9 @@ const (
 	ReasonConflict            = "Conflict"        // the engine's state does not allow it now
 	ReasonEngineError         = "EngineError"     // the engine answered with an error of its own
 	ReasonStateNotWritten     = "StateNotWritten" // the intent could not be committed
+	// ReasonCredentialHelperFailed: a docker-credential-NAME hangs, ended with
+	// an error, or answered with something else.
+	ReasonCredentialHelperFailed = "CredentialHelperFailed"
 
 	// Unknown.
 
@@ -62,6 +71,22 @@ const (
 	ReasonEngineUnavailable = "EngineUnavailable"
 	// ReasonCancelled: the caller gave up.
 	ReasonCancelled = "Cancelled"
+)
+
+// Reasons of the warnings about a pull that goes on.
+const (
+	// WarnImageFallback: the registry was asked and could not answer; the local
+	// copy is used.
+	WarnImageFallback = "ImageFallback"
+	// WarnAuthSoftFail: the credentials failed, and auth_soft_fail goes on
+	// without.
+	WarnAuthSoftFail = "AuthSoftFail"
+	// WarnCredentialsNotStored: the task's own credentials are in no state file
+	// and its manifest could not be read since the agent's start.
+	WarnCredentialsNotStored = "CredentialsNotStored"
+	// WarnCredentialsServer: server_address is another registry than the
+	// image's.
+	WarnCredentialsServer = "CredentialsServer"
 )
 
 var (

@@ -7,7 +7,7 @@ import (
 )
 
 // flights shares pulls and loads: one at a time per reference, whoever waits
-// for it, and a bounded number in all. A flight ends early when nobody waits
+// for it in the same name, and a bounded number in all. A flight ends early when nobody waits
 // for it any more.
 type flights struct {
 	now   func() time.Time
@@ -17,12 +17,20 @@ type flights struct {
 	byRef map[string]*flight
 }
 
+// cargo is what a flight brings. Two waiters share one only if all of it is
+// the same.
+type cargo struct {
+	ref    string
+	source string // SourcePull, or the path of an archive
+	as     string // who asks the registry, see identityOf; "" for an archive
+}
+
 type flight struct {
-	ref, source string
-	since       time.Time
-	meter       *meter
-	cancel      context.CancelFunc
-	waiters     int // under flights.mu; 0 means it was given up and is ending
+	cargo
+	since   time.Time
+	meter   *meter
+	cancel  context.CancelFunc
+	waiters int // under flights.mu; 0 means it was given up and is ending
 
 	done   chan struct{} // closed when result and err are set
 	result outcome
@@ -34,7 +42,12 @@ type outcome struct {
 	id   string
 	ours bool
 	size int64
+	// notices are told to every waiter; a flight that failed has them as well.
+	notices []notice
 }
+
+// notice is a warning about a pull that goes on.
+type notice struct{ reason, message string }
 
 // work does what a flight is for. It ends soon after ctx is done.
 type work func(ctx context.Context, m *meter) (outcome, error)
@@ -43,13 +56,13 @@ func newFlights(slots int, now func() time.Time) *flights {
 	return &flights{now: now, slots: make(chan struct{}, slots), byRef: map[string]*flight{}}
 }
 
-// join waits for the flight of ref from source, and starts it with do if there
-// is none. One of the same reference from another source, or one that was
-// given up, is waited for first. When the last waiter leaves, it returns only
+// join waits for the flight with c, and starts it with do if there is none. One
+// of the same reference with other cargo, or one that was given up, is waited
+// for first. When the last waiter leaves, it returns only
 // after the flight has ended: no goroutine outlives its waiters.
-func (f *flights) join(ctx context.Context, ref, source string, do work) (outcome, error) {
+func (f *flights) join(ctx context.Context, c cargo, do work) (outcome, error) {
 	for {
-		fl, joined := f.board(ctx, ref, source, do)
+		fl, joined := f.board(ctx, c, do)
 		select {
 		case <-fl.done:
 			if joined {
@@ -64,13 +77,13 @@ func (f *flights) join(ctx context.Context, ref, source string, do work) (outcom
 	}
 }
 
-// board returns the flight of ref and whether the caller is now one of its
+// board returns the flight of the reference and whether the caller is now one of its
 // waiters.
-func (f *flights) board(ctx context.Context, ref, source string, do work) (fl *flight, joined bool) {
+func (f *flights) board(ctx context.Context, c cargo, do work) (fl *flight, joined bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl = f.byRef[ref]; fl != nil {
-		if fl.source != source || fl.waiters == 0 {
+	if fl = f.byRef[c.ref]; fl != nil {
+		if fl.cargo != c || fl.waiters == 0 {
 			return fl, false
 		}
 		fl.waiters++
@@ -79,10 +92,10 @@ func (f *flights) board(ctx context.Context, ref, source string, do work) (fl *f
 	// The flight must not end with the waiter that happened to be first.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	fl = &flight{
-		ref: ref, source: source, since: f.now(), meter: newMeter(),
+		cargo: c, since: f.now(), meter: newMeter(),
 		cancel: cancel, waiters: 1, done: make(chan struct{}),
 	}
-	f.byRef[ref] = fl
+	f.byRef[c.ref] = fl
 	go f.fly(ctx, fl, do)
 	return fl, true
 }

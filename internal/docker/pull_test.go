@@ -41,6 +41,9 @@ func bring(ctx context.Context, e *Engine, req job.ImageRequest) <-chan brought 
 	return out
 }
 
+// take is a job.ImageRequest's Warn that keeps the last warning.
+func (n *notice) take(reason, message string) { *n = notice{reason, message} }
+
 func TestPresentImageIsNotPulled(t *testing.T) {
 	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
 		s.setImage(redis, "sha256:1")
@@ -171,10 +174,11 @@ func TestPullErrors(t *testing.T) {
 				if tc.local {
 					s.setImage(redis, "sha256:1")
 				}
-				res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis, Ask: true, Force: tc.force})
+				var told notice
+				res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis, Ask: true, Force: tc.force, Warn: told.take})
 				if tc.reason == "" {
-					if err != nil || res.ID != "sha256:1" || res.Ours || !strings.Contains(res.Warning, "redis:7") {
-						t.Errorf("%+v %v", res, err)
+					if err != nil || res.ID != "sha256:1" || res.Ours || told.reason != WarnImageFallback || !strings.Contains(told.message, "redis:7") {
+						t.Errorf("%+v %v %v", res, told, err)
 					}
 				} else if kind, reason := job.KindOf(err); kind != tc.kind || reason != tc.reason {
 					t.Errorf("%s %s %v, want %s %s", kind, reason, err, tc.kind, tc.reason)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -60,6 +61,7 @@ func (w *world) spawn() *agent {
 	}, w.options...)
 	a := &agent{t: w.t, cmd: exec.Command(built.reconciler, args...), log: &logBuffer{}, done: make(chan struct{})}
 	a.cmd.Stdout, a.cmd.Stderr = a.log, a.log
+	a.cmd.Env = append(os.Environ(), w.env...)
 	// An agent must not outlive a test run that was killed: it would go on
 	// making containers. The signal comes when the thread that started it
 	// ends, so this goroutine keeps its thread until the process has ended.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -24,9 +25,12 @@ type images struct {
 	mark string // value of the label on all images of this test
 }
 
-func newImages(t *testing.T, cli *client.Client) *images {
+func newImages(t *testing.T, cli *client.Client, wrap func(http.Handler) http.Handler) *images {
 	t.Helper()
-	addr, stop, err := testimage.StartRegistry()
+	if wrap == nil {
+		wrap = func(h http.Handler) http.Handler { return h }
+	}
+	addr, stop, err := testimage.StartRegistry(wrap)
 	must(t, err)
 	t.Cleanup(stop)
 	im := &images{t: t, cli: cli, addr: addr, mark: fmt.Sprintf("e2e-%d", time.Now().UnixNano())}

@@ -30,6 +30,11 @@ func run(m *testing.M) int {
 		fmt.Println("end-to-end tests are skipped:", built.skip)
 		return m.Run()
 	}
+	// A program with the race detector sleeps for a second before it ends.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "reconciler-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

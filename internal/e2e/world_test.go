@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,7 @@ type world struct {
 	manifests string
 	data      string
 	options   []string // flags of the agent besides the directories
+	env       []string // of the agent, besides that of the tests
 	images    *images
 	agent     *agent   // nil while none runs
 	spawned   []*agent // every one, for the end
@@ -28,6 +30,12 @@ type world struct {
 // agent; the defaults suit a test: short graces, images kept.
 func newWorld(t *testing.T, options ...string) *world {
 	t.Helper()
+	return newWorldBehind(t, nil, options...)
+}
+
+// newWorldBehind makes a world whose registry stands behind wrap.
+func newWorldBehind(t *testing.T, wrap func(http.Handler) http.Handler, options ...string) *world {
+	t.Helper()
 	if built.skip != "" {
 		t.Skip("end-to-end tests are skipped: " + built.skip)
 	}
@@ -35,7 +43,7 @@ func newWorld(t *testing.T, options ...string) *world {
 	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	must(t, err)
 	t.Cleanup(func() { _ = cli.Close() })
-	w := &world{t: t, cli: cli, images: newImages(t, cli)}
+	w := &world{t: t, cli: cli, images: newImages(t, cli, wrap)}
 	w.furnish(options)
 	return w
 }

@@ -18,18 +18,27 @@ func ChangedFields(oldJob *Job, oldGroup *Group, newJob *Job, newGroup *Group) [
 }
 
 // ChangedInPlace names, sorted, the fields of a group that differ and need no
-// new container (count, update, kill_timeout, force_pull).
+// new container (count, update, kill_timeout, force_pull, auth, auth_soft_fail,
+// image_pull_timeout). A password is not compared: nobody keeps the old one.
 func ChangedInPlace(oldGroup, newGroup *Group) []string {
 	type soft struct {
-		Count  int             `json:"count"`
-		Update Update          `json:"update"`
-		Kill   map[string]any  `json:"kill_timeout"`
-		Pull   map[string]bool `json:"force_pull"`
+		Count    int             `json:"count"`
+		Update   Update          `json:"update"`
+		Kill     map[string]any  `json:"kill_timeout"`
+		Pull     map[string]bool `json:"force_pull"`
+		Auth     map[string]any  `json:"auth"`
+		SoftFail map[string]bool `json:"auth_soft_fail"`
+		Timeout  map[string]any  `json:"image_pull_timeout"`
 	}
 	of := func(g *Group) soft {
-		s := soft{Count: g.Count, Update: g.Update, Kill: map[string]any{}, Pull: map[string]bool{}}
+		s := soft{
+			Count: g.Count, Update: g.Update, Kill: map[string]any{}, Pull: map[string]bool{},
+			Auth: map[string]any{}, SoftFail: map[string]bool{}, Timeout: map[string]any{},
+		}
 		for _, t := range g.Tasks {
 			s.Kill[t.Name], s.Pull[t.Name] = t.KillTimeout, t.Config.ForcePull
+			s.Auth[t.Name], s.SoftFail[t.Name] = t.Config.Auth, t.Config.AuthSoftFail
+			s.Timeout[t.Name] = t.Config.ImagePullTimeout
 		}
 		return s
 	}

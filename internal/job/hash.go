@@ -40,7 +40,8 @@ type canonicalTask struct {
 }
 
 // canonical leaves out what needs no new container: count, update,
-// kill_timeout and force_pull, and every value at its default.
+// kill_timeout, force_pull and what else is about the pull alone, and every
+// value at its default.
 func canonical(j *Job, g *Group) canonicalGroup {
 	c := canonicalGroup{
 		Job: j.Name, Group: g.Name,
@@ -66,6 +67,7 @@ func canonical(j *Job, g *Group) canonicalGroup {
 			ct.Config.CPUCFSPeriod = 0
 		}
 		ct.Config.ForcePull = false
+		ct.Config.Auth, ct.Config.AuthSoftFail, ct.Config.ImagePullTimeout = nil, false, 0
 		c.Tasks = append(c.Tasks, ct)
 	}
 	return c

@@ -145,6 +145,14 @@ type Config struct {
 	MemoryHardLimitMB int `json:"memory_hard_limit,omitempty"`
 
 	Logging *Logging `json:"logging,omitempty"`
+
+	// What follows is about bringing the image and in no SpecHash.
+
+	Auth         *Auth `json:"auth,omitempty"`
+	AuthSoftFail bool  `json:"auth_soft_fail,omitempty"` // go on anonymously when credentials fail
+	// ImagePullTimeout bounds how long the task waits for its image; 0 is no
+	// bound.
+	ImagePullTimeout Duration `json:"image_pull_timeout,omitempty"`
 }
 
 // Logging chooses Docker's log driver for a container. A nil *Logging is the

@@ -1,5 +1,7 @@
 package job
 
+import "time"
+
 // ImageRequest asks the engine's write half for the image of one task.
 type ImageRequest struct {
 	Job, Task, AllocID string
@@ -14,13 +16,26 @@ type ImageRequest struct {
 	// Force says that a local copy is no substitute for the registry's answer
 	// (config.force_pull).
 	Force bool
+
+	// Auth are the task's own credentials, with runtime names resolved; nil if
+	// it has none.
+	Auth *Auth
+	// AuthMissing says that the task has credentials of its own and nobody
+	// knows them: the spec was read back from the state file.
+	AuthMissing bool
+	// AuthSoftFail is config.auth_soft_fail.
+	AuthSoftFail bool
+	// Timeout bounds how long the task waits for a pull; 0 is no bound.
+	Timeout time.Duration
+	// Warn, if not nil, is told what a person should know of the pull, whether
+	// it succeeds or not. It is called before the request returns.
+	Warn func(reason, message string)
 }
 
 // ImageResult is what an ImageRequest came to.
 type ImageResult struct {
-	ID      string // image id on this engine
-	Ours    bool   // we brought it
-	Warning string // for people: a local copy was used, …
+	ID   string // image id on this engine
+	Ours bool   // we brought it
 }
 
 // ContainerRequest is all that one container is made from.

@@ -5,6 +5,44 @@ import (
 	"reconciler/observed"
 )
 
+// repair finds what is to be done beside a container that runs: drift first,
+// then what earlier attempts have left.
+func (t *taskPlanner) repair() (Step, bool) {
+	if s, ok := t.planDrift(); ok {
+		return s, true
+	}
+	return t.deadOlder()
+}
+
+// liveOlder finds a container of an earlier attempt that has a process.
+func (t *taskPlanner) liveOlder() (Step, bool) {
+	for i := range t.older {
+		if c := &t.older[i]; c.Live() {
+			s := t.on(c, StepKill, ReasonSuperseded)
+			s.Signal = sigKill
+			return s, true
+		}
+	}
+	return Step{}, false
+}
+
+// deadOlder finds a dead container of an earlier attempt that is kept no
+// more: after a death all but that one go, else all but the newest, which is
+// kept for its logs. It waits until the task runs or rests, so that one that
+// cannot be removed holds up no restart.
+func (t *taskPlanner) deadOlder() (Step, bool) {
+	keep := -1
+	if n := len(t.older); n > 0 && t.cur.State == observed.Running && t.older[n-1].State == observed.Exited {
+		keep = n - 1
+	}
+	for i := range t.older {
+		if c := &t.older[i]; t.task != nil && i != keep && c.State != observed.Removing {
+			return t.on(c, StepRemove, ReasonSuperseded), true
+		}
+	}
+	return Step{}, false
+}
+
 // planDrift compares a running container with what an existing container can
 // be changed to: its name, its restart policy and its limits. Everything else
 // cannot drift without a new container.

@@ -1,0 +1,50 @@
+package reconcile
+
+import (
+	"time"
+
+	"reconciler/internal/job"
+	"reconciler/observed"
+)
+
+// planHeld says where a task stands and does nothing about it.
+func (t *taskPlanner) planHeld() {
+	switch {
+	case t.cur == nil && t.ts.Attempt > 0:
+		t.ts.Phase = job.PhaseDead
+	case t.cur == nil:
+		t.ts.Phase = job.PhasePending
+	case t.cur.State == observed.Running:
+		t.ts.Phase = job.PhaseRunning
+	case t.cur.State == observed.Paused:
+		t.ts.Phase = job.PhasePaused
+	default:
+		t.ts.Phase = job.PhaseDead
+	}
+}
+
+// retry forgets what failed before an operator asked to try again.
+func (t *taskPlanner) retry() {
+	at := t.in.RetryAt
+	if at.IsZero() {
+		return
+	}
+	if e := t.ts.LastError; e != nil && e.At.Before(at) {
+		t.ts.LastError, t.ts.Failures, t.ts.NextRetry = nil, 0, time.Time{}
+	}
+	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && !t.ts.NextRetry.IsZero() {
+		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
+	}
+}
+
+// requested takes in what an operator asked of the allocation's job.
+func (c *Controller) requested(in *AllocInput) {
+	d, _ := c.Store.Deployments.Get(in.Spec.Job)
+	in.Hold = !d.HoldSince.IsZero()
+	in.RetryAt = d.RetryAt
+	in.Ask = !d.PullAt.IsZero() && !in.Spec.CreatedAt.Before(d.PullAt)
+	if d.ReleasedAt.After(in.SeenSince) {
+		// What a person did during a hold is no crash either.
+		in.SeenSince = d.ReleasedAt
+	}
+}
