@@ -18,7 +18,9 @@ type authPlaces struct {
 // nothing is as good as none.
 func (l *loader) auth(c *job.Config, at *authPlaces) func([]item) {
 	return func(items []item) {
+		refs := len(l.refs)
 		s, ok := l.structure(items)
+		l.refs = l.refs[:refs] // of an object that is computed: they may be parts of a password
 		if !ok {
 			return
 		}

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"reconciler/internal/job"
 )
@@ -15,7 +14,22 @@ type configPlaces struct {
 	load, command                         hcl.Range
 	noImage                               bool // there is none, rather than a wrong one
 	volumes                               []entry
+	mounts                                []hcl.Range // of each mount's target
+	values                                map[string]hcl.Range
 	auth                                  authPlaces
+}
+
+// valuePlaces are where the values of a section stand, by key; a block stands
+// where its name does.
+func valuePlaces(s section) map[string]hcl.Range {
+	out := map[string]hcl.Range{}
+	for _, it := range s.items {
+		out[it.key] = it.at
+		if it.expr != nil {
+			out[it.key] = it.expr.Range()
+		}
+	}
+	return out
 }
 
 // config decodes the config blocks of a task, which are one.
@@ -25,8 +39,9 @@ func (l *loader) config(items []item, d *taskDraft) {
 		return
 	}
 	c := &d.Config
-	at := configPlaces{noImage: true}
-	l.decode(s, "config", fields{
+	at := configPlaces{noImage: true, values: valuePlaces(s)}
+	d.configAt = at.values
+	l.decode(s, "config", merged(fields{
 		"image":        l.image(&c.Image, &at),
 		"load":         l.filled(&c.Load, &at.load),
 		"force_pull":   l.truth(&c.ForcePull),
@@ -49,7 +64,7 @@ func (l *loader) config(items []item, d *taskDraft) {
 
 		"ssl": l.deprecatedSSL(),
 		"SSL": l.deprecatedSSL(),
-	})
+	}, l.processFields(c), l.networkFields(c), l.isolationFields(c), l.storageFields(c, &at), l.limitFields(c)))
 	l.checkConfig(d, s, at)
 }
 
@@ -140,21 +155,4 @@ func (l *loader) logging(c *job.Config) func([]item) {
 			c.Logging = logging
 		}
 	}
-}
-
-// structure returns the content of the one item, which may be a block or an
-// object: drivers of later Nomad versions are configured either way.
-func (l *loader) structure(items []item) (section, bool) {
-	it := l.one(items)
-	object, ok := it.expr.(*hclsyntax.ObjectConsExpr)
-	if !ok {
-		return l.blockOf(it)
-	}
-	s := section{name: it.key, at: it.at}
-	for _, entry := range object.Items {
-		if key, ok := l.objectKey(entry.KeyExpr); ok {
-			s.items = append(s.items, item{key: key, at: entry.KeyExpr.Range(), expr: entry.ValueExpr})
-		}
-	}
-	return s, true
 }

@@ -12,8 +12,11 @@ type taskDraft struct {
 	job.Task
 	at        hcl.Range // of its name
 	ports     []portDraft
-	portMapAt []pair  // the entries of config.port_map
-	portsAt   []entry // the elements of config.ports
+	portMapAt []pair               // the entries of config.port_map
+	portsAt   []entry              // the elements of config.ports
+	configAt  map[string]hcl.Range // the values in config, by key
+
+	memoryMaxAt hcl.Range // the value of resources.memory_max
 }
 
 // Bounds of resources. Below 6 MB Docker refuses to make a container
@@ -44,12 +47,14 @@ func (l *loader) task(it item) taskDraft {
 		"kill_timeout": l.duration(&d.KillTimeout),
 		"kill_signal":  l.killSignal(&d.KillSignal),
 		"user":         l.text(&d.User),
+		"logs":         l.logs(&d.Logs),
 	})
 	if config == nil {
 		l.errorf(d.at, "Missing config", "task %q has no config. Write config { image = \"…\" } in it.", d.Name)
 	} else {
 		l.config(config, &d)
 	}
+	l.checkMemory(&d)
 	d.Resources.Ports = sortedPorts(d.ports)
 	l.checkRuntimeNames(l.takeRefs(), d.Env)
 	return d
@@ -70,10 +75,48 @@ func (l *loader) driver() func([]item) {
 func (l *loader) resources(d *taskDraft) func([]item) {
 	return func(items []item) {
 		if s, ok := l.block(items); ok {
+			d.memoryMaxAt = valuePlaces(s)["memory_max"]
 			l.decode(s, "resources", fields{
-				"cpu":     l.whole(&d.Resources.CPU, bounds{1, maxCPU, "cpu, in MHz,"}),
-				"memory":  l.whole(&d.Resources.MemoryMB, bounds{minMemMB, maxMemMB, "memory, in MB,"}),
-				"network": l.taskNetwork(d),
+				"cpu":        l.whole(&d.Resources.CPU, bounds{1, maxCPU, "cpu, in MHz,"}),
+				"memory":     l.whole(&d.Resources.MemoryMB, bounds{minMemMB, maxMemMB, "memory, in MB,"}),
+				"memory_max": l.whole(&d.Resources.MemoryMaxMB, bounds{minMemMB, maxMemMB, "memory_max, in MB,"}),
+				"network":    l.taskNetwork(d),
+			})
+		}
+	}
+}
+
+// checkMemory checks that the hard limits of memory are not below the soft
+// one, which the engine would refuse.
+func (l *loader) checkMemory(d *taskDraft) {
+	for _, hard := range []struct {
+		option string
+		mb     int
+		at     hcl.Range
+	}{
+		{"memory_max", d.Resources.MemoryMaxMB, d.memoryMaxAt},
+		{"memory_hard_limit", d.Config.MemoryHardLimitMB, d.configAt["memory_hard_limit"]},
+	} {
+		if hard.mb != 0 && hard.mb < d.Resources.MemoryMB {
+			l.errorf(hard.at, "Out of range", "%s is %d MB, below the %d MB of the task's memory. Raise it, or lower memory.", hard.option, hard.mb, d.Resources.MemoryMB)
+		}
+	}
+}
+
+// Bounds of the rotation of logs: far above what anybody keeps of one
+// container.
+const (
+	maxLogFiles  = 10_000
+	maxLogFileMB = 1 << 20
+)
+
+// logs decodes the logs block of a task.
+func (l *loader) logs(dst *job.Logs) func([]item) {
+	return func(items []item) {
+		if s, ok := l.structure(items); ok {
+			l.decode(s, "logs", fields{
+				"max_files":     l.whole(&dst.MaxFiles, bounds{1, maxLogFiles, "max_files"}),
+				"max_file_size": l.whole(&dst.MaxFileSizeMB, bounds{1, maxLogFileMB, "max_file_size, in MB,"}),
 			})
 		}
 	}

@@ -125,18 +125,26 @@ func (l *loader) whole(dst *int, b bounds) func([]item) {
 }
 
 func (l *loader) asWhole(v cty.Value, at hcl.Range, b bounds) (int, bool) {
-	n, err := convert.Convert(v, cty.Number)
-	if err != nil || n.IsNull() || !n.IsKnown() || !n.AsBigFloat().IsInt() {
+	f, ok := wholeOf(v)
+	if !ok {
 		l.wrongType(at, "a whole number", v)
 		return 0, false
 	}
-	f := n.AsBigFloat()
 	if f.Cmp(big.NewFloat(float64(b.min))) < 0 || f.Cmp(big.NewFloat(float64(b.max))) > 0 {
 		l.errorf(at, "Out of range", "%s is a number from %d to %d, not %s.", b.what, b.min, b.max, f.Text('g', 10))
 		return 0, false
 	}
 	i, _ := f.Int64()
 	return int(i), true
+}
+
+// wholeOf is the whole number that v is or holds in quotes.
+func wholeOf(v cty.Value) (*big.Float, bool) {
+	n, err := convert.Convert(v, cty.Number)
+	if err != nil || n.IsNull() || !n.IsKnown() || !n.AsBigFloat().IsInt() {
+		return nil, false
+	}
+	return n.AsBigFloat(), true
 }
 
 // number checks a number that has no effect.
@@ -342,23 +350,32 @@ func (l *loader) distinct(all []pair) []pair {
 // will do. An empty map stays nil, as if it were not there.
 func (l *loader) textMap(dst *map[string]string, check func(key string) error) func([]item) {
 	return func(items []item) {
-		for _, p := range l.pairs(items) {
-			if p.key == "" {
-				l.errorf(p.at, "Bad key", "a key must not be empty.")
+		l.eachText(items, check, func(p pair, value string) { put(dst, p.key, value) })
+	}
+}
+
+func put(dst *map[string]string, key, value string) {
+	if *dst == nil {
+		*dst = map[string]string{}
+	}
+	(*dst)[key] = value
+}
+
+// eachText hands the entries of a map of strings to use.
+func (l *loader) eachText(items []item, check func(key string) error, use func(p pair, value string)) {
+	for _, p := range l.pairs(items) {
+		if p.key == "" {
+			l.errorf(p.at, "Bad key", "a key must not be empty.")
+			continue
+		}
+		if check != nil {
+			if err := check(p.key); err != nil {
+				l.errorf(p.at, "Bad key", "%s.", err)
 				continue
 			}
-			if check != nil {
-				if err := check(p.key); err != nil {
-					l.errorf(p.at, "Bad key", "%s.", err)
-					continue
-				}
-			}
-			if s, ok := l.asText(p.v, p.vAt, fmt.Sprintf("a string for %q", p.key)); ok {
-				if *dst == nil {
-					*dst = map[string]string{}
-				}
-				(*dst)[p.key] = s
-			}
+		}
+		if s, ok := l.asText(p.v, p.vAt, fmt.Sprintf("a string for %q", p.key)); ok {
+			use(p, s)
 		}
 	}
 }

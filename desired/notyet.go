@@ -6,20 +6,11 @@ package desired
 // never runs without what it asked for. To build an option, take it out here
 // and add its decoder.
 var notYet = map[string][]string{
-	"job":       {"constraint"},
-	"group":     {"constraint", "restart", "service", "shutdown_delay"},
-	"task":      {"artifact", "constraint", "leader", "logs", "restart", "service", "shutdown_delay"},
-	"resources": {"memory_max"},
-	"update":    {"auto_revert", "health_check", "healthy_deadline", "progress_deadline"},
-	"config": {
-		"advertise_ipv6_address", "cap_add", "cap_drop", "cgroupns",
-		"cpu_cfs_period", "cpu_hard_limit", "devices", "dns_options", "dns_search_domains",
-		"dns_servers", "extra_hosts", "gpus", "group_add", "healthchecks",
-		"init", "interactive", "ipc_mode", "ipv4_address", "ipv6_address", "mac_address",
-		"memory_hard_limit", "mount", "mounts", "network_aliases", "oom_score_adj", "pid_mode",
-		"pids_limit", "privileged", "readonly_rootfs", "runtime", "security_opt", "shm_size",
-		"storage_opt", "sysctl", "ulimit", "userns_mode", "uts_mode", "volume_driver",
-	},
+	"job":    {"constraint"},
+	"group":  {"constraint", "restart", "service", "shutdown_delay"},
+	"task":   {"artifact", "constraint", "leader", "restart", "service", "shutdown_delay"},
+	"update": {"auto_revert", "health_check", "healthy_deadline", "progress_deadline"},
+	"config": {"advertise_ipv6_address"},
 }
 
 // notSupported holds what Nomad has and this language will not.
@@ -37,6 +28,8 @@ var notSupported = map[string][]string{
 		"action", "affinity", "consul", "csi_plugin", "dispatch_payload", "identity", "kind",
 		"lifecycle", "scaling", "schedule", "secret", "template", "vault", "volume_mount",
 	},
+	"logs":         {"disabled", "enabled"},
+	"mount":        {"consistency"},
 	"resources":    {"cores", "device", "disk", "iops", "numa", "secrets"},
 	"update":       {"auto_promote"},
 	"network":      {"cni", "dns", "hostname", "mbits"},
@@ -52,6 +45,12 @@ func sectionTitle(kind string) string {
 	switch kind {
 	case "":
 		return "manifest"
+	case "driver_config", "bind_options", "volume_options", "tmpfs_options":
+		return kind + " of a mount"
+	case "mount":
+		return "mount"
+	case "device":
+		return "device"
 	case "network":
 		return "group's network block"
 	case "task network":

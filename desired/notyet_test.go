@@ -9,23 +9,9 @@ import (
 // Every option of the tables gives the error of its table, wherever it stands
 // and whether it is written as a block or as an attribute.
 func TestOptionsThatAreNotBuilt(t *testing.T) {
-	wrap := map[string][2]string{
-		"":             {"", ""},
-		"job":          {"job \"j\" {\n", "}\n"},
-		"group":        {"group \"g\" {\n", "}\n"},
-		"task":         {"task \"t\" {\n", "}\n"},
-		"config":       {"task \"t\" {\n config {\n", "}\n}\n"},
-		"resources":    {"task \"t\" {\n resources {\n", "}\n}\n"},
-		"update":       {"group \"g\" {\n update {\n", "}\n}\n"},
-		"network":      {"group \"g\" {\n network {\n", "}\n}\n"},
-		"task network": {"task \"t\" {\n resources {\n network {\n", "}\n}\n}\n"},
-		"port":         {"group \"g\" {\n network {\n port \"p\" {\n", "}\n}\n}\n"},
-		"task port":    {"task \"t\" {\n resources {\n network {\n port \"p\" {\n", "}\n}\n}\n}\n"},
-		"variable":     {"variable \"v\" {\n default = 1\n", "}\n"},
-	}
 	check := func(table map[string][]string, summary string) {
 		for kind, keys := range table {
-			around, ok := wrap[kind]
+			around, ok := around[kind]
 			if !ok {
 				t.Errorf("no section is called %q", kind)
 			}

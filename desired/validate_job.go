@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -24,6 +23,7 @@ func (l *loader) checkJob(d *jobDraft) {
 			groups[g.Name] = g.at
 		}
 		l.checkGroup(g)
+		l.checkFixed(d.Type, g)
 		statics = append(statics, l.staticPorts(d.Type, g)...)
 	}
 	l.checkStatics(statics)
@@ -42,6 +42,7 @@ func (l *loader) checkGroup(g *groupDraft) {
 		}
 		l.checkLabels(t.ports, labels)
 	}
+	l.checkJoins(g)
 	publisher := map[string]string{}
 	for i := range g.tasks {
 		l.checkPublished(g, &g.tasks[i], publisher)
@@ -104,8 +105,7 @@ func (l *loader) unknownPort(label string, at hcl.Range, known map[string]bool) 
 // publishes reports whether Docker publishes ports for the task: not in the
 // network of the host or of another container.
 func publishes(t *taskDraft) bool {
-	mode := t.Config.NetworkMode
-	return mode != "host" && mode != "none" && !strings.HasPrefix(mode, containerMode)
+	return job.OwnNetwork(t.Config.NetworkMode)
 }
 
 // staticPort is a port that was asked for by number.

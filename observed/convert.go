@@ -79,6 +79,10 @@ func addDetails(c *Container, r container.InspectResponse) {
 	if h := r.HostConfig; h != nil {
 		c.RestartPolicy = cmp.Or(string(h.RestartPolicy.Name), string(container.RestartPolicyDisabled))
 		c.CPUShares, c.MemoryBytes, c.MemorySwap = h.CPUShares, h.Memory, h.MemorySwap
+		c.MemorySoft, c.CPUPeriod, c.CPUQuota = h.MemoryReservation, h.CPUPeriod, h.CPUQuota
+		if h.PidsLimit != nil {
+			c.PidsLimit = *h.PidsLimit
+		}
 	}
 	if r.Config != nil {
 		c.StopSignal = r.Config.StopSignal // the engine merges the image's in at the create

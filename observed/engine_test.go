@@ -200,16 +200,18 @@ func TestFollowsDockerd(t *testing.T) {
 		t.Errorf("BridgeIP = %q, docker0 has %s", c.Engine().BridgeIP, want)
 	}
 
+	pids := int64(64)
 	web := e.run(t, "web", id("web"), nil, container.HostConfig{
 		PortBindings: nat.PortMap{"80/tcp": {{HostIP: "127.0.0.1"}}},
-		Resources:    container.Resources{Memory: 64 << 20, MemorySwap: 64 << 20, CPUShares: 128},
+		Resources:    container.Resources{Memory: 64 << 20, MemorySwap: 64 << 20, CPUShares: 128, MemoryReservation: 32 << 20, CPUPeriod: 100_000, CPUQuota: 50_000, PidsLimit: &pids},
 	})
 	soon(t, "a start is seen", func() bool { return state(web) == Running })
 	got := c.Alloc("web-alloc")[0]
 	if len(got.Ports) != 1 || got.Ports[0].HostIP != "127.0.0.1" || got.Ports[0].Host == 0 || got.Ports[0].To != 80 {
 		t.Errorf("Ports = %+v", got.Ports)
 	}
-	if got.MemoryBytes != 64<<20 || got.CPUShares != 128 || got.RestartPolicy != "no" || got.StopSignal != "SIGQUIT" {
+	if got.MemorySoft != 32<<20 || got.CPUPeriod != 100_000 || got.CPUQuota != 50_000 || got.PidsLimit != pids ||
+		got.MemoryBytes != 64<<20 || got.CPUShares != 128 || got.RestartPolicy != "no" || got.StopSignal != "SIGQUIT" {
 		t.Errorf("%+v", got)
 	}
 	if got.Networks["bridge"].IPAddress == "" || got.StartedAt.IsZero() || !got.Live() {

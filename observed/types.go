@@ -52,6 +52,10 @@ type Container struct {
 	CPUShares     int64
 	MemoryBytes   int64
 	MemorySwap    int64
+	MemorySoft    int64 // reservation
+	CPUPeriod     int64 // microseconds
+	CPUQuota      int64
+	PidsLimit     int64  // 0 and -1 are none
 	StopSignal    string // effective: the container's, else the image's; "" is SIGTERM
 
 	// Partial is true for a container of ours whose last inspect gave no answer

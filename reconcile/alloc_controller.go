@@ -64,6 +64,7 @@ func (c *Controller) allocInput(id string) (AllocInput, bool) {
 		SeenSince:  engine.Since,
 		NewAuth:    c.Auth.AuthChanged(spec.Job),
 		Now:        now,
+		CoreMHz:    c.Node().CoreMHz(),
 	}
 	in.GapFrom, in.GapTo = c.sight.note(engine)
 	c.requested(&in)
@@ -159,7 +160,7 @@ func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) 
 		if err := c.Dirs.Build(in.Spec, in.Group); err != nil {
 			return job.ImageResult{}, err
 		}
-		if err := c.Runtime.NetworkExists(ctx, task.Config.NetworkMode); err != nil {
+		if err := c.Runtime.Check(ctx, c.request(in, s.Task, s.Attempt, "")); err != nil {
 			return job.ImageResult{}, err
 		}
 		if ts.ImageID != "" {
@@ -214,10 +215,7 @@ func (c *Controller) execute(ctx context.Context, in AllocInput, plan AllocPlan)
 			return "", err
 		}
 		id := plan.Status.Tasks[s.Task].ImageID
-		return c.Runtime.Run(ctx, job.ContainerRequest{
-			Node: c.Node(), Job: in.Job, Group: in.Group, Task: in.Group.Task(s.Task),
-			Alloc: in.Spec, Attempt: s.Attempt, ImageID: id, ImageOurs: c.oursByImage(id),
-		})
+		return c.Runtime.Run(ctx, c.request(in, s.Task, s.Attempt, id))
 	case StepStart:
 		err = c.Runtime.Start(ctx, s.Container)
 	case StepKill:
@@ -229,11 +227,19 @@ func (c *Controller) execute(ctx context.Context, in AllocInput, plan AllocPlan)
 	case StepUnpause:
 		err = c.Runtime.Unpause(ctx, s.Container)
 	case StepUpdate:
-		err = c.Runtime.Update(ctx, s.Container, in.Group.Task(s.Task).Resources)
+		err = c.Runtime.Update(ctx, s.Container, in.Group.Task(s.Task).Limits(in.CoreMHz))
 	default:
 		panic("reconcile: step of unknown kind " + string(s.Kind))
 	}
 	return s.Container, err
+}
+
+// request is what a task's container is made from.
+func (c *Controller) request(in AllocInput, task string, attempt int, image string) job.ContainerRequest {
+	return job.ContainerRequest{
+		Node: c.Node(), Job: in.Job, Group: in.Group, Task: in.Group.Task(task),
+		Alloc: in.Spec, Attempt: attempt, ImageID: image, ImageOurs: c.oursByImage(image),
+	}
 }
 
 // oursByImage reports whether we brought an image; the container's label says

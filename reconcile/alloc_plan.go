@@ -112,6 +112,8 @@ type AllocInput struct {
 	// Ask says that an operator wants the registry to be asked for the image.
 	Ask bool
 	Now time.Time
+	// CoreMHz is the speed of one core of this host.
+	CoreMHz int
 }
 
 // AllocPlan is one step, the status to record before it, and when to look

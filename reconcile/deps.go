@@ -36,8 +36,9 @@ type Observer interface {
 type Runtime interface {
 	// Bring makes the image of a task available and says which it is.
 	Bring(ctx context.Context, req job.ImageRequest) (job.ImageResult, error)
-	// NetworkExists reports, as an error, that a network mode cannot be had.
-	NetworkExists(ctx context.Context, mode string) error
+	// Check reports, as an error, what would keep the container of req from
+	// being made: a refused option, a missing file or network. It makes none.
+	Check(ctx context.Context, req job.ContainerRequest) error
 	// Run creates and starts a container. If the name is held by the very
 	// container that is asked for, that one is started.
 	Run(ctx context.Context, req job.ContainerRequest) (containerID string, err error)
@@ -48,8 +49,8 @@ type Runtime interface {
 	Remove(ctx context.Context, containerID string) error
 	Unpause(ctx context.Context, containerID string) error
 	Rename(ctx context.Context, containerID, name string) error
-	// Update sets CPU shares, memory and the restart policy "no".
-	Update(ctx context.Context, containerID string, res job.Resources) error
+	// Update sets the limits and the restart policy "no".
+	Update(ctx context.Context, containerID string, limits job.Limits) error
 }
 
 // Ports is the one owner of the host's ports.

@@ -134,8 +134,8 @@ func (e *engine) copy(id string) {
 	}
 }
 
-func (e *engine) NetworkExists(_ context.Context, mode string) error {
-	if mode == "nowhere" {
+func (e *engine) Check(_ context.Context, req job.ContainerRequest) error {
+	if req.Task.Config.NetworkMode == "nowhere" {
 		return job.NewError(job.Retried, "NetworkMissing", errors.New("no network nowhere"))
 	}
 	return nil
@@ -313,13 +313,13 @@ func (e *engine) Rename(ctx context.Context, id, name string) error {
 	})
 }
 
-func (e *engine) Update(ctx context.Context, id string, res job.Resources) error {
+func (e *engine) Update(ctx context.Context, id string, l job.Limits) error {
 	return e.on(ctx, "update", id, func(c *observed.Container) error {
 		if e.rounds {
 			return nil
 		}
-		c.RestartPolicy, c.CPUShares = "no", int64(res.CPU)
-		c.MemoryBytes, c.MemorySwap = int64(res.MemoryMB)<<20, int64(res.MemoryMB)<<20
+		c.RestartPolicy, c.CPUShares = "no", l.CPUShares
+		c.MemoryBytes, c.MemorySwap = l.MemoryBytes, l.MemoryBytes
 		return nil
 	})
 }

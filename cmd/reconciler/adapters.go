@@ -170,6 +170,7 @@ func engineOptions(cfg config.Config) docker.Options {
 	d := cfg.Client.Docker
 	return docker.Options{
 		VolumesEnabled: d.VolumesEnabled, SELinuxLabel: d.SELinuxLabel,
+		PrivilegedEnabled: d.PrivilegedEnabled, CapsAllowlist: d.CapsAllowlist, DevicesAllowlist: d.DevicesAllowlist,
 		Logging:             &job.Logging{Type: d.LogType, Config: d.LogConfig},
 		PullActivityTimeout: d.PullActivityTimeout,
 		AuthConfig:          d.AuthConfig, AuthHelper: d.AuthHelper,

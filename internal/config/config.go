@@ -64,6 +64,10 @@ type Docker struct {
 	VolumesEnabled bool   // absolute bind sources, volume_driver and absolute load paths
 	SELinuxLabel   string // added to the modes of binds: "z", "Z" or ""
 
+	PrivilegedEnabled bool     // privileged containers and namespaces of the host
+	CapsAllowlist     []string // capabilities beyond the engine's default, upper case without CAP_; "ALL" is all
+	DevicesAllowlist  []string // patterns of path.Match for devices; none allows every device
+
 	LogType   string            // log driver of containers that name none
 	LogConfig map[string]string // its options
 

@@ -46,6 +46,7 @@ func TestDefaults(t *testing.T) {
 		"options as an attribute":   "client {\n  options = {}\n}\n",
 		"empty meta":                "client {\n  meta {}\n}\n",
 		"the page's enabled":        "client {\n  enabled = true\n}\n",
+		"no capabilities":           "client {\n  options {\n    \"docker.caps.allowlist\" = \"\"\n  }\n}\n",
 		"privileged off":            "client {\n  options {\n    \"docker.privileged.enabled\" = \"false\"\n  }\n}\n",
 		"http off":                  "http = \"off\"\n",
 		"two empty clients":         "client {}\nclient {\n  options {}\n  options {}\n}\n",
@@ -123,6 +124,10 @@ func TestPart(t *testing.T) {
 		{option(`"docker.logging.config.max-size" = "50m"`), func(c *Config) { c.Client.Docker.LogConfig["max-size"] = "50m" }},
 		{option(`"docker.logging.config.max-file" = 5`), func(c *Config) { c.Client.Docker.LogConfig["max-file"] = "5" }},
 		{option(`"docker.logging.config.labels" = "a,b"`), func(c *Config) { c.Client.Docker.LogConfig["labels"] = "a,b" }},
+		{option(`"docker.privileged.enabled" = "true"`), func(c *Config) { c.Client.Docker.PrivilegedEnabled = true }},
+		{option(`"docker.caps.allowlist" = "net_admin, CAP_SYS_TIME"`), func(c *Config) { c.Client.Docker.CapsAllowlist = []string{"NET_ADMIN", "SYS_TIME"} }},
+		{option(`"docker.caps.allowlist" = ["all"]`), func(c *Config) { c.Client.Docker.CapsAllowlist = []string{"ALL"} }},
+		{option(`"docker.devices.allowlist" = "/dev/null,/dev/dri/*"`), func(c *Config) { c.Client.Docker.DevicesAllowlist = []string{"/dev/null", "/dev/dri/*"} }},
 		{option(`"docker.logging.type" = "journald"`), func(c *Config) { c.Client.Docker.LogType, c.Client.Docker.LogConfig = "journald", map[string]string{} }},
 		{option("\"docker.logging.config.max-size\" = \"1m\"\n    \"docker.logging.type\" = \"local\""), func(c *Config) {
 			c.Client.Docker.LogType, c.Client.Docker.LogConfig = "local", map[string]string{"max-size": "1m"}

@@ -102,11 +102,24 @@ client {
   }
 }
 `,
-	"not_yet": `client {
+	"gates": `client {
   options {
-    "docker.privileged.enabled" = "true"
-    "docker.caps.allowlist"     = "NET_ADMIN"
-    "docker.devices.allowlist"  = "/dev/null"
+    "docker.privileged.enabled" = "yes"
+    "docker.caps.allowlist"     = "NET_ADMIN,NET_ADMN"
+    "docker.devices.allowlist"  = ["/dev/null", "dev/sda", 3]
+  }
+}
+client {
+  options {
+    docker.caps.allowlist    = 7
+    docker.devices.allowlist = "/dev/[ab"
+  }
+}
+`,
+	"gate_patterns": `client {
+  options {
+    "docker.caps.allowlist"    = { a = "b" }
+    "docker.devices.allowlist" = "/dev/[ab"
   }
 }
 `,

@@ -22,12 +22,12 @@ var options = map[string]func(*decoder, entry){
 	"docker.volumes.selinuxlabel":  func(d *decoder, e entry) { d.text(e, &d.docker().SELinuxLabel, checkSELinux) },
 	"docker.logging.type":          func(d *decoder, e entry) { d.text(e, &d.docker().LogType, checkName) },
 	"docker.pull.activity_timeout": (*decoder).activityTimeout,
-	"docker.privileged.enabled":    (*decoder).privileged,
+	"docker.privileged.enabled":    func(d *decoder, e entry) { d.boolean(e, &d.docker().PrivilegedEnabled) },
+	"docker.caps.allowlist":        func(d *decoder, e entry) { d.words(e, &d.docker().CapsAllowlist, checkCapability) },
+	"docker.devices.allowlist":     func(d *decoder, e entry) { d.words(e, &d.docker().DevicesAllowlist, checkDevice) },
 
-	"docker.auth.config":       func(d *decoder, e entry) { d.text(e, &d.docker().AuthConfig, checkFile) },
-	"docker.auth.helper":       func(d *decoder, e entry) { d.text(e, &d.docker().AuthHelper, checkHelper) },
-	"docker.caps.allowlist":    (*decoder).notYet,
-	"docker.devices.allowlist": (*decoder).notYet,
+	"docker.auth.config": func(d *decoder, e entry) { d.text(e, &d.docker().AuthConfig, checkFile) },
+	"docker.auth.helper": func(d *decoder, e entry) { d.text(e, &d.docker().AuthHelper, checkHelper) },
 }
 
 func (d *decoder) docker() *Docker { return &d.cfg.Client.Docker }
@@ -53,13 +53,6 @@ func (d *decoder) logOption(e entry, key string) {
 	}
 }
 
-func (d *decoder) privileged(e entry) {
-	on := false
-	if d.boolean(e, &on) && on {
-		d.fail(e.expr.Range(), "Unsupported value", `"`+e.name+`" = true is not supported yet; remove it.`)
-	}
-}
-
 func (d *decoder) activityTimeout(e entry) {
 	before := d.docker().PullActivityTimeout
 	d.duration(e, &d.docker().PullActivityTimeout)
@@ -67,12 +60,6 @@ func (d *decoder) activityTimeout(e entry) {
 		d.docker().PullActivityTimeout = before
 		d.fail(e.expr.Range(), "Invalid value", e.path+`: with 0 every pull would end at once; write a duration such as "2m".`)
 	}
-}
-
-// notYet refuses an option that is known and not built: to ignore it would be
-// worse.
-func (d *decoder) notYet(e entry) {
-	d.fail(e.rng, "Unsupported option", `"`+e.name+`" is not supported yet; remove it.`)
 }
 
 // together checks what single options cannot know of each other.

@@ -6,11 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"reconciler/internal/job"
 )
 
 const maxPort = 65535
@@ -219,4 +222,25 @@ func checkTLS(t TLS) error {
 		return errors.New("docker.tls.cert and docker.tls.key belong together: set both or none")
 	}
 	return nil
+}
+
+func checkCapability(s string) (string, error) {
+	name, ok := job.NormalCapability(s)
+	if !ok {
+		return "", fmt.Errorf("%q is no capability of Linux; write names as in capabilities(7), such as NET_ADMIN, or ALL", s)
+	}
+	return name, nil
+}
+
+// checkDevice takes the path of a device, in which * and ? stand for what a
+// name may be (path.Match).
+func checkDevice(s string) (string, error) {
+	if !path.IsAbs(s) {
+		return "", fmt.Errorf("%q is no absolute path of a device", s)
+	}
+	clean := path.Clean(s)
+	if _, err := path.Match(clean, "/"); err != nil {
+		return "", fmt.Errorf("%q is no pattern: a '[' needs its ']'", s)
+	}
+	return clean, nil
 }

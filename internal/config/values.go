@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -120,6 +121,43 @@ func (d *decoder) duration(e entry, into *time.Duration) {
 	default:
 		*into = got
 	}
+}
+
+// words sets the parts of a text that commas separate, or of a list. No part
+// is no word.
+func (d *decoder) words(e entry, into *[]string, check func(string) (string, error)) {
+	v, ok := d.value(e)
+	if !ok {
+		return
+	}
+	var parts []cty.Value
+	switch {
+	case !v.IsNull() && v.Type() == cty.String:
+		for part := range strings.SplitSeq(v.AsString(), ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				parts = append(parts, cty.StringVal(part))
+			}
+		}
+	case !v.IsNull() && v.Type().IsTupleType():
+		parts = v.AsValueSlice()
+	default:
+		d.wrongType(e, "a text with commas, or a list of texts", v)
+		return
+	}
+	var out []string
+	for _, part := range parts {
+		if part.IsNull() || part.Type() != cty.String {
+			d.wrongType(e, "a list of texts", part)
+			return
+		}
+		word, err := check(part.AsString())
+		if err != nil {
+			d.invalid(e, err)
+			return
+		}
+		out = append(out, word)
+	}
+	*into = out
 }
 
 // port sets a port number, bare or quoted.

@@ -112,11 +112,13 @@ func (e *Engine) Rename(ctx context.Context, id, name string) error {
 	return classify(ctx, "rename "+shortID(id), err)
 }
 
-// Update sets what can be changed on a container that exists: cpu shares,
-// memory with swap, and that the engine does not restart it.
-func (e *Engine) Update(ctx context.Context, id string, r job.Resources) error {
+// Update sets what can be changed on a container that exists: its limits, and
+// that the engine does not restart it.
+func (e *Engine) Update(ctx context.Context, id string, l job.Limits) error {
+	cfg := container.UpdateConfig{RestartPolicy: noRestart}
+	setLimits(&cfg.Resources, l)
 	err := e.write(ctx, writeDeadline, func(ctx context.Context) error {
-		_, err := e.api.ContainerUpdate(ctx, id, container.UpdateConfig{Resources: limits(r), RestartPolicy: noRestart})
+		_, err := e.api.ContainerUpdate(ctx, id, cfg)
 		return err
 	})
 	return classify(ctx, "update "+shortID(id), err)

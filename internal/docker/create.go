@@ -52,23 +52,42 @@ type builder struct {
 
 // rows is the mapping, one function for each concern. Their order is the
 // order in which problems are found; no row reads what another wrote, but for
-// ports, which asks the network mode.
+// addresses and ports, which ask the network mode.
 var rows = []func(*builder) error{
+	(*builder).engineVersion,
 	(*builder).identity,
 	(*builder).image,
 	(*builder).command,
 	(*builder).process,
+	(*builder).groups,
 	(*builder).stop,
+	(*builder).healthcheck,
 	(*builder).network,
+	(*builder).addresses,
+	(*builder).names,
 	(*builder).ports,
 	(*builder).resources,
+	(*builder).memoryFiles,
+	(*builder).ulimits,
+	(*builder).sysctls,
+	(*builder).gpus,
 	(*builder).logging,
 	(*builder).standardBinds,
 	(*builder).volumes,
+	(*builder).mounts,
+	(*builder).rootFS,
+	(*builder).privileged,
+	(*builder).capabilities,
+	(*builder).devices,
+	(*builder).securityOpt,
+	(*builder).ipc,
+	(*builder).pid,
+	(*builder).otherNamespaces,
+	(*builder).runtime,
 }
 
-// Build maps a request to what the engine is asked for. It reads and changes
-// nothing but what dirs.Resolve does. Its errors are job.Errors.
+// Build maps a request to what the engine is asked for. It changes nothing but
+// what dirs.Resolve does, and reads nothing but the files of security_opt. Its errors are job.Errors.
 func Build(req job.ContainerRequest, opts Options, dirs Dirs) (CreateRequest, error) {
 	b := &builder{
 		req: req, task: req.Task, conf: &req.Task.Config, opts: opts, dirs: dirs,
@@ -135,6 +154,24 @@ func (b *builder) process() error {
 	c.WorkingDir = b.env.Replace(b.conf.WorkDir)
 	c.Hostname = b.env.Replace(b.conf.Hostname)
 	c.Tty = b.conf.TTY
+	c.OpenStdin = b.conf.Interactive
+	if b.conf.Init {
+		b.out.HostConfig.Init = &b.conf.Init
+	}
+	return nil
+}
+
+// groups adds groups to those of the user.
+func (b *builder) groups() error {
+	b.out.HostConfig.GroupAdd = b.replaceAll(b.conf.GroupAdd)
+	return nil
+}
+
+// healthcheck turns the HEALTHCHECK of the image off.
+func (b *builder) healthcheck() error {
+	if b.conf.Healthchecks.Disable {
+		b.out.Config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
+	}
 	return nil
 }
 
@@ -147,6 +184,9 @@ func (b *builder) stop() error {
 	b.out.Config.StopTimeout = &seconds
 	return nil
 }
+
+// invalid is an option that cannot be as it is written.
+func invalid(err error) error { return job.NewError(job.WaitsForUser, ReasonInvalidConfig, err) }
 
 func (b *builder) replaceAll(in []string) []string {
 	if in == nil {

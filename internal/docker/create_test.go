@@ -292,14 +292,6 @@ func TestAbsoluteVolumesOffLeavesStandardAndRelativeBinds(t *testing.T) {
 	}
 }
 
-func TestCPUSharesAreClamped(t *testing.T) {
-	for cpu, want := range map[int]int64{-1: 2, 0: 2, 1: 2, 2: 2, 500: 500, 262144: 262144, 262145: 262144} {
-		if got := limits(job.Resources{CPU: cpu, MemoryMB: 64}); got.CPUShares != want || got.Memory != 64<<20 || got.MemorySwap != 64<<20 {
-			t.Errorf("cpu %d: %+v", cpu, got)
-		}
-	}
-}
-
 func TestStopTimeoutIsRoundedUp(t *testing.T) {
 	for d, want := range map[time.Duration]int{0: 0, 1: 1, time.Second: 1, time.Second + 1: 2, 90 * time.Second: 90} {
 		cr, err := Build(request(func(r *job.ContainerRequest) { r.Task.KillTimeout = job.Duration(d) }), defaults, testDirs{})

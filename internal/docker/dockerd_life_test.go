@@ -93,7 +93,7 @@ func (d *dockerd) checkContainer(id, ref string) {
 func (d *dockerd) changeAndStop(id string, req job.ContainerRequest) {
 	t, ctx := d.t, d.t.Context()
 	t.Helper()
-	if err := d.Update(ctx, id, job.Resources{CPU: 500, MemoryMB: 96}); err != nil {
+	if err := d.Update(ctx, id, job.Limits{CPUShares: 500, MemoryBytes: 96 << 20}); err != nil {
 		t.Errorf("update: %v", err)
 	}
 	if h := d.inspect(id).HostConfig; h.CPUShares != 500 || h.Memory != 96<<20 || h.MemorySwap != 96<<20 {

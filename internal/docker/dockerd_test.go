@@ -16,6 +16,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -68,6 +70,24 @@ func (d *dockerd) clean() {
 	}
 	for _, c := range containers {
 		if err := d.cli.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			d.t.Error(err)
+		}
+	}
+	networks, err := d.cli.NetworkList(ctx, network.ListOptions{Filters: label})
+	if err != nil {
+		d.t.Error(err)
+	}
+	for _, n := range networks {
+		if err := d.cli.NetworkRemove(ctx, n.ID); err != nil {
+			d.t.Error(err)
+		}
+	}
+	volumes, err := d.cli.VolumeList(ctx, volume.ListOptions{Filters: label})
+	if err != nil {
+		d.t.Error(err)
+	}
+	for _, v := range volumes.Volumes {
+		if err := d.cli.VolumeRemove(ctx, v.Name, false); err != nil {
 			d.t.Error(err)
 		}
 	}

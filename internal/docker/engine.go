@@ -42,6 +42,7 @@ const DefaultPullActivityTimeout = 2 * time.Minute
 type API interface {
 	containerAPI
 	imageAPI
+	ClientVersion() string // negotiated
 	NetworkInspect(ctx context.Context, network string, opts network.InspectOptions) (network.Inspect, error)
 }
 
@@ -73,6 +74,18 @@ type Options struct {
 	VolumesEnabled bool
 	// SELinuxLabel is docker.volumes.selinuxlabel, "z" or "Z"; empty sets none.
 	SELinuxLabel string
+	// PrivilegedEnabled is docker.privileged.enabled: privileged containers,
+	// namespaces of the host and of containers outside the group.
+	PrivilegedEnabled bool
+	// CapsAllowlist is docker.caps.allowlist, as job.NormalCapability has it:
+	// what a task may add to the engine's default capabilities.
+	CapsAllowlist []string
+	// DevicesAllowlist is docker.devices.allowlist: patterns of path.Match for
+	// the devices that a task may have; empty allows all.
+	DevicesAllowlist []string
+	// APIVersion is what the engine speaks, as in "1.41"; empty is the newest.
+	// The Engine asks its client.
+	APIVersion string
 	// Logging is docker.logging.*; nil is json-file with 3 files of 10 MB.
 	Logging *job.Logging
 	// PullActivityTimeout is the silence after which a pull or load is given

@@ -23,6 +23,13 @@ const (
 	// ReasonVolumeRefused: a volume needs an agent option or leaves the
 	// allocation's directory.
 	ReasonVolumeRefused = "VolumeRefused"
+	// ReasonPrivilegeRefused: a task asks for the host's privileges or
+	// namespaces, a capability or a device that the agent does not give.
+	ReasonPrivilegeRefused = "PrivilegeRefused"
+	// ReasonEngineTooOld: the engine does not know an option.
+	ReasonEngineTooOld = "EngineTooOld"
+	// ReasonProfileRefused: a file of security_opt is missing or is no profile.
+	ReasonProfileRefused = "ProfileRefused"
 	// ReasonArchiveMissing: the file of load is not there.
 	ReasonArchiveMissing = "ArchiveMissing"
 	// ReasonArchiveRefused: the file of load may not be read: the agent's

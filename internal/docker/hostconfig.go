@@ -2,17 +2,12 @@ package docker
 
 import (
 	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/docker/docker/api/types/container"
 
 	"reconciler/internal/job"
-)
-
-// Bounds of CPU shares (Linux: kernel/sched/sched.h, MIN_SHARES and MAX_SHARES);
-// the engine refuses what lies outside.
-const (
-	minShares = 2
-	maxShares = 262144
 )
 
 // The default of docker.logging.*: what a container writes is kept, within
@@ -22,25 +17,59 @@ var defaultLogging = job.Logging{
 	Config: map[string]string{"max-size": "10m", "max-file": "3"},
 }
 
-// resources sets shares and memory, and that the engine restarts nothing.
+// resources sets what the container may use, and that the engine restarts
+// nothing.
 func (b *builder) resources() error {
-	r := b.task.Resources
-	b.out.HostConfig.Resources = limits(r)
-	b.out.HostConfig.RestartPolicy = noRestart
+	hc := b.out.HostConfig
+	setLimits(&hc.Resources, b.task.Limits(b.req.Node.CoreMHz()))
+	hc.RestartPolicy = noRestart
+	hc.OomScoreAdj = b.conf.OOMScoreAdj
 	return nil
 }
 
 var noRestart = container.RestartPolicy{Name: container.RestartPolicyDisabled}
 
-// limits is the engine's form of r, for create and update alike. Memory and
-// memory + swap are equal, so there is no swap.
-func limits(r job.Resources) container.Resources {
-	memory := int64(r.MemoryMB) << 20
-	return container.Resources{
-		CPUShares:  int64(min(max(r.CPU, minShares), maxShares)),
-		Memory:     memory,
-		MemorySwap: memory,
+// setLimits sets the engine's form of l, for create and update alike. Memory
+// and memory + swap are equal, so there is no swap.
+func setLimits(r *container.Resources, l job.Limits) {
+	r.CPUShares, r.CPUPeriod, r.CPUQuota = l.CPUShares, l.CPUPeriod, l.CPUQuota
+	r.Memory, r.MemorySwap, r.MemoryReservation = l.MemoryBytes, l.MemoryBytes, l.ReservationBytes
+	if l.PidsLimit != 0 {
+		r.PidsLimit = &l.PidsLimit
 	}
+}
+
+// memoryFiles sets the size of /dev/shm.
+func (b *builder) memoryFiles() error {
+	b.out.HostConfig.ShmSize = int64(b.conf.ShmSize)
+	return nil
+}
+
+// ulimits sets the limits of the process, in the order of their names.
+func (b *builder) ulimits() error {
+	all := b.replaceMap(b.conf.Ulimit)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		soft, hard, err := job.ParseUlimit(name, all[name])
+		if err != nil {
+			return invalid(err)
+		}
+		b.out.HostConfig.Ulimits = append(b.out.HostConfig.Ulimits, &container.Ulimit{Name: name, Soft: soft, Hard: hard})
+	}
+	return nil
+}
+
+// sysctls sets kernel parameters of the container's namespaces.
+func (b *builder) sysctls() error {
+	all := b.replaceMap(b.conf.Sysctl)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if err := job.CheckSysctl(name); err != nil {
+			return invalid(err)
+		}
+	}
+	if len(all) > 0 {
+		b.out.HostConfig.Sysctls = all
+	}
+	return nil
 }
 
 // logging chooses the log driver. A task that names a driver gets it with
@@ -62,8 +91,30 @@ func (b *builder) logging() error {
 			out.Config = overlay(def.Config, config)
 		}
 	}
-	b.out.HostConfig.LogConfig = container.LogConfig{Type: out.Type, Config: maps.Clone(out.Config)}
+	b.out.HostConfig.LogConfig = container.LogConfig{Type: out.Type, Config: b.rotation(out)}
 	return nil
+}
+
+// rotation is the driver's options with those of the task's logs block, where
+// the driver has them and config does not say otherwise.
+func (b *builder) rotation(l job.Logging) map[string]string {
+	config := maps.Clone(l.Config)
+	logs := b.task.Logs
+	if !job.RotatesLogs(l.Type) || logs == (job.Logs{}) {
+		return config
+	}
+	var own map[string]string
+	if b.conf.Logging != nil {
+		own = b.conf.Logging.Config
+	}
+	set := map[string]string{}
+	if _, said := own["max-file"]; !said && logs.MaxFiles > 0 {
+		set["max-file"] = strconv.Itoa(logs.MaxFiles)
+	}
+	if _, said := own["max-size"]; !said && logs.MaxFileSizeMB > 0 {
+		set["max-size"] = strconv.Itoa(logs.MaxFileSizeMB) + "m"
+	}
+	return overlay(config, set)
 }
 
 func overlay(under, over map[string]string) map[string]string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"reconciler/internal/job"
@@ -25,15 +26,25 @@ func (b *builder) standardBinds() error {
 	return nil
 }
 
-// volumes mounts what the task asks for: host_path:container_path[:mode].
+// volumes mounts what the task asks for: host_path:container_path[:mode]. With
+// a volume driver a source that is no path is the name of a volume.
 func (b *builder) volumes() error {
+	driver := b.env.Replace(b.conf.VolumeDriver)
+	if driver != "" && !b.opts.VolumesEnabled {
+		return refused(ReasonVolumeRefused, "volume_driver: %q is a volume driver, %s", driver, needsVolumes)
+	}
+	b.out.HostConfig.VolumeDriver = driver
 	for _, v := range b.conf.Volumes {
 		source, target, mode, err := splitVolume(b.env.Replace(v))
 		if err != nil {
 			return err
 		}
-		if source, err = b.volumeSource(source); err != nil {
-			return err
+		if driver == "" || filepath.IsAbs(source) {
+			if source, err = b.hostSource("volumes", source); err != nil {
+				return err
+			}
+		} else if !volumeName.MatchString(source) {
+			return refused(ReasonInvalidConfig, "volumes: with a volume_driver %q is the name of a volume, and Docker takes no such name", source)
 		}
 		if err := b.bind(source, target, mode); err != nil {
 			return err
@@ -54,11 +65,14 @@ func splitVolume(v string) (source, target, mode string, err error) {
 	return parts[0], parts[1], parts[2], nil
 }
 
-// volumeSource is the absolute path on the host of a volume's source.
-func (b *builder) volumeSource(source string) (string, error) {
+// volumeName is what the engine takes for a volume (moby volume/local).
+var volumeName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
+// hostSource is the absolute path on the host of what option mounts.
+func (b *builder) hostSource(option, source string) (string, error) {
 	if filepath.IsAbs(source) {
 		if !b.opts.VolumesEnabled {
-			return "", refused(ReasonVolumeRefused, "volumes: the host path %q is absolute, %s", source, needsVolumes)
+			return "", refused(ReasonVolumeRefused, "%s: the host path %q is absolute, %s", option, source, needsVolumes)
 		}
 		return filepath.Clean(source), nil
 	}
@@ -69,11 +83,14 @@ func (b *builder) volumeSource(source string) (string, error) {
 	if known := (*job.Error)(nil); errors.As(err, &known) {
 		return "", err
 	}
-	return "", refused(ReasonVolumeRefused, "volumes: %q: %w", source, err)
+	return "", refused(ReasonVolumeRefused, "%s: %q: %w", option, source, err)
 }
 
 // needsVolumes ends the messages of what docker.volumes.enabled forbids.
-const needsVolumes = `which needs "docker.volumes.enabled" = "true" under client { options { } } in the agent's config`
+const needsVolumes = `which needs "docker.volumes.enabled" = "true" ` + inAgentConfig
+
+// inAgentConfig says where an option stands.
+const inAgentConfig = `under client { options { } } in the agent's config`
 
 // bind adds one mount. The SELinux label is one more mode, unless the task
 // chose one itself.

@@ -6,37 +6,21 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/go-connections/nat"
 
 	"reconciler/internal/job"
 )
 
-// containerMode is the prefix of a network mode that shares the network of
-// another container.
-const containerMode = "container:"
-
-// network sets the network mode. "container:<task>" of the same group means
-// that task's container of this allocation.
-func (b *builder) network() error {
-	mode := cmp.Or(b.env.Replace(b.conf.NetworkMode), job.DefaultNetworkMode)
-	if name, ok := strings.CutPrefix(mode, containerMode); ok && b.req.Group.Task(name) != nil {
-		mode = containerMode + job.ContainerName(name, b.req.Alloc.ID)
-	}
-	b.out.HostConfig.NetworkMode = container.NetworkMode(mode)
-	return nil
-}
-
 // ports publishes every port of the task, on tcp and udp, on the address that
-// was reserved for it.
+// was reserved for it. The engine drops the ports of a container in the host's
+// network, and refuses those of one in another container's.
 func (b *builder) ports() error {
 	ports, err := b.taskPorts()
 	if err != nil {
 		return err
 	}
-	if !ownNetwork(b.out.HostConfig.NetworkMode) || len(ports) == 0 {
+	if !job.OwnNetwork(string(b.out.HostConfig.NetworkMode)) || len(ports) == 0 {
 		return nil
 	}
 	b.out.Config.ExposedPorts = nat.PortSet{}
@@ -51,13 +35,6 @@ func (b *builder) ports() error {
 		}
 	}
 	return nil
-}
-
-// ownNetwork reports whether a container in this mode has a network of its
-// own, in which ports can be published. The engine drops the ports of one in
-// the host's network, and refuses those of one in another container's.
-func ownNetwork(mode container.NetworkMode) bool {
-	return !mode.IsHost() && !mode.IsNone() && !mode.IsContainer()
 }
 
 // taskPorts are the ports of the allocation that this task publishes, with

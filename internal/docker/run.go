@@ -22,7 +22,7 @@ import (
 // earlier call made. It is started if it never ran; one that has ended
 // already is left as it is, for the caller to see.
 func (e *Engine) Run(ctx context.Context, req job.ContainerRequest) (containerID string, err error) {
-	cr, err := Build(req, e.opts, e.dirs)
+	cr, err := e.build(req)
 	if err != nil {
 		return "", err
 	}
@@ -31,6 +31,26 @@ func (e *Engine) Run(ctx context.Context, req job.ContainerRequest) (containerID
 		return id, err
 	}
 	return id, e.Start(ctx, id)
+}
+
+// Check reports, as an error, what of req could not be made a container on
+// this engine: an option that the agent's config forbids or the engine does
+// not know, a file or a network that is missing. It changes nothing but what
+// Dirs.Resolve does.
+func (e *Engine) Check(ctx context.Context, req job.ContainerRequest) error {
+	cr, err := e.build(req)
+	if err != nil {
+		return err
+	}
+	return e.NetworkExists(ctx, string(cr.HostConfig.NetworkMode))
+}
+
+func (e *Engine) build(req job.ContainerRequest) (CreateRequest, error) {
+	opts := e.opts
+	if opts.APIVersion == "" {
+		opts.APIVersion = e.api.ClientVersion()
+	}
+	return Build(req, opts, e.dirs)
 }
 
 // create makes the container or finds it. The image is leased from the look

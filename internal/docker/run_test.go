@@ -288,7 +288,7 @@ func rename(t *testing.T, e *Engine) error        { return e.Rename(t.Context(),
 func unpause(t *testing.T, e *Engine) error       { return e.Unpause(t.Context(), "c1") }
 func networkExists(t *testing.T, e *Engine) error { return e.NetworkExists(t.Context(), "lan") }
 func updateLimits(t *testing.T, e *Engine) error {
-	return e.Update(t.Context(), "c1", job.Resources{CPU: 1, MemoryMB: 1})
+	return e.Update(t.Context(), "c1", job.Limits{CPUShares: 2, MemoryBytes: 1 << 20})
 }
 
 func TestNetworkModesThatAlwaysExist(t *testing.T) {

@@ -184,3 +184,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Names that the normaliser made are put back in one go: one may stand in
+// another, or in a true name, and the order of a map must not decide.
+func TestMessagesAreAlwaysTheSame(t *testing.T) {
+	src := "a {\n" + strings.Repeat("  k0.x = 1\n  x.k1 = 1\n", 20) + "  b { c = 1\n}\n  d.e { f = 1\n}\n"
+	var first string
+	for range 50 {
+		_, diags := hclx.Parse([]byte(src), "a.hcl")
+		if first == "" {
+			first = diags.Error()
+		}
+		if diags.Error() != first {
+			t.Fatalf("%s\nand\n%s", first, diags.Error())
+		}
+	}
+}

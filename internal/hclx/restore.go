@@ -3,6 +3,7 @@ package hclx
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -94,10 +95,18 @@ func (n *normaliser) restoreText(lit *hclsyntax.LiteralValueExpr) {
 // stillBad gives the diagnostics of a file that fails in its rewritten form
 // too the names that stand in the file.
 func (n *normaliser) stillBad(diags hcl.Diagnostics) hcl.Diagnostics {
+	// The longest first, and all in one go: one made-up name may be the begin
+	// of another, or of a true one.
+	made := slices.SortedFunc(maps.Keys(n.truth), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, m := range made {
+		pairs = append(pairs, m, n.truth[m])
+	}
+	restore := strings.NewReplacer(pairs...)
 	for _, d := range diags {
-		for made, name := range n.truth {
-			d.Detail = strings.ReplaceAll(d.Detail, made, name)
-		}
+		d.Detail = restore.Replace(d.Detail)
 		d.Detail = unhide.Replace(d.Detail)
 	}
 	return diags

@@ -14,8 +14,9 @@ import (
 // The names of the attributes that this machine has, as they stand behind
 // "attr." in a spec.
 const (
-	AttrCPUArch     = "cpu.arch"     // as Go writes it: amd64, arm64
-	AttrCPUCores    = "cpu.numcores" // that the agent may use
+	AttrCPUArch     = "cpu.arch"           // as Go writes it: amd64, arm64
+	AttrCPUFreq     = job.AttrCPUFrequency // MHz of one core
+	AttrCPUCores    = "cpu.numcores"       // that the agent may use
 	AttrMemory      = "memory.totalbytes"
 	AttrKernel      = "kernel.name" // linux
 	AttrKernelVer   = "kernel.version"
@@ -48,6 +49,7 @@ func Attributes() map[string]string {
 			attrs[name] = value
 		}
 	}
+	set(AttrCPUFreq, cpuFrequency())
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {
 		set(AttrKernel, strings.ToLower(unix.ByteSliceToString(uts.Sysname[:])))
@@ -69,6 +71,35 @@ func Attributes() map[string]string {
 		set(AttrHostAddress, addr)
 	}
 	return attrs
+}
+
+// cpuFrequency is the highest speed of the first core in MHz. The kernel tells
+// it in kHz where it can change the speed; where it cannot, as in a virtual
+// machine, the speed is what it is now.
+func cpuFrequency() string {
+	if b, err := os.ReadFile("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"); err == nil {
+		if khz, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && khz > 1000 {
+			return strconv.Itoa(khz / 1000)
+		}
+	}
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		return cpuMHz(string(b))
+	}
+	return ""
+}
+
+// cpuMHz reads "cpu MHz : 2600.012" and returns whole MHz, or nothing.
+func cpuMHz(cpuinfo string) string {
+	for line := range strings.Lines(cpuinfo) {
+		key, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(key) != "cpu MHz" {
+			continue
+		}
+		if mhz, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && mhz >= 1 {
+			return strconv.Itoa(int(mhz))
+		}
+	}
+	return ""
 }
 
 // memTotal reads "MemTotal:  16316412 kB" and returns bytes, or nothing.

@@ -163,3 +163,17 @@ func TestClaimName(t *testing.T) {
 		t.Errorf("hashed names %q and %q", a, b)
 	}
 }
+
+func TestCPUMHz(t *testing.T) {
+	for text, want := range map[string]string{
+		"processor\t: 0\ncpu MHz\t\t: 2599.998\nflags : x\nprocessor: 1\ncpu MHz : 800\n": "2599",
+		"BogoMIPS : 48.00\n": "",
+		"cpu MHz\t: quick\n": "",
+		"cpu MHz\t: 0.000\n": "",
+		"":                   "",
+	} {
+		if got := cpuMHz(text); got != want {
+			t.Errorf("cpuMHz(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

@@ -89,7 +89,7 @@ var rooms = map[string]room{
 		why:  "a probe says healthy or not; what follows from it is the controller's",
 	},
 	"internal/config": {
-		ours: []string{"internal/hclx"}, outside: []string{hcl, cty},
+		ours: []string{"internal/hclx", "internal/job"}, outside: []string{hcl, cty},
 		why: "the agent's options are read once and handed to the rooms by cmd",
 	},
 	"internal/control": {

@@ -33,6 +33,8 @@ type canonicalTask struct {
 	Meta       map[string]string `json:"meta,omitempty"`
 	CPU        int               `json:"cpu,omitempty"`
 	MemoryMB   int               `json:"memory,omitempty"`
+	MemoryMax  int               `json:"memory_max,omitempty"`
+	Logs       Logs              `json:"logs,omitzero"`
 	Ports      []Port            `json:"ports,omitempty"`
 	KillSignal string            `json:"kill_signal,omitempty"`
 }
@@ -49,8 +51,8 @@ func canonical(j *Job, g *Group) canonicalGroup {
 	for _, t := range g.Tasks {
 		ct := canonicalTask{
 			Name: t.Name, User: t.User, Config: t.Config, Env: t.Env, Meta: t.Meta,
-			CPU: t.Resources.CPU, MemoryMB: t.Resources.MemoryMB, Ports: t.Resources.Ports,
-			KillSignal: t.KillSignal,
+			CPU: t.Resources.CPU, MemoryMB: t.Resources.MemoryMB, MemoryMax: t.Resources.MemoryMaxMB,
+			Logs: t.Logs, Ports: t.Resources.Ports, KillSignal: t.KillSignal,
 		}
 		if ct.CPU == DefaultCPU {
 			ct.CPU = 0
@@ -60,6 +62,9 @@ func canonical(j *Job, g *Group) canonicalGroup {
 		}
 		if ct.Config.NetworkMode == DefaultNetworkMode {
 			ct.Config.NetworkMode = ""
+		}
+		if ct.Config.CPUCFSPeriod == DefaultCFSPeriod {
+			ct.Config.CPUCFSPeriod = 0
 		}
 		ct.Config.ForcePull = false
 		ct.Config.Auth, ct.Config.AuthSoftFail, ct.Config.ImagePullTimeout = nil, false, 0

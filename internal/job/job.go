@@ -59,15 +59,19 @@ type Task struct {
 	Env         map[string]string `json:"env,omitempty"`
 	Meta        map[string]string `json:"meta,omitempty"`
 	Resources   Resources         `json:"resources"`
+	Logs        Logs              `json:"logs,omitzero"`
 	KillTimeout Duration          `json:"kill_timeout"`
 	KillSignal  string            `json:"kill_signal,omitempty"`
 }
 
 // Resources is what a task may use of the host.
 type Resources struct {
-	CPU      int    `json:"cpu"`    // MHz; Docker's CPU shares
-	MemoryMB int    `json:"memory"` // MB; memory and memory + swap alike
-	Ports    []Port `json:"ports,omitempty"`
+	CPU      int `json:"cpu"`    // MHz; Docker's CPU shares
+	MemoryMB int `json:"memory"` // MB; memory and memory + swap alike
+	// MemoryMaxMB, if it is set, is what the container may never exceed;
+	// MemoryMB is then what the engine tries to keep it to.
+	MemoryMaxMB int    `json:"memory_max,omitempty"`
+	Ports       []Port `json:"ports,omitempty"`
 }
 
 // Port is a labelled port that an allocation asks for on the host.
@@ -96,7 +100,51 @@ type Config struct {
 	WorkDir     string            `json:"work_dir,omitempty"`
 	Hostname    string            `json:"hostname,omitempty"`
 	TTY         bool              `json:"tty,omitempty"`
-	Logging     *Logging          `json:"logging,omitempty"`
+
+	Interactive  bool         `json:"interactive,omitempty"`
+	Init         bool         `json:"init,omitempty"` // the engine's init is process 1
+	GroupAdd     []string     `json:"group_add,omitempty"`
+	Healthchecks Healthchecks `json:"healthchecks,omitzero"`
+
+	DNSServers       []string `json:"dns_servers,omitempty"`
+	DNSSearchDomains []string `json:"dns_search_domains,omitempty"`
+	DNSOptions       []string `json:"dns_options,omitempty"`
+	ExtraHosts       []string `json:"extra_hosts,omitempty"` // see ParseExtraHost
+	NetworkAliases   []string `json:"network_aliases,omitempty"`
+	IPv4Address      string   `json:"ipv4_address,omitempty"`
+	IPv6Address      string   `json:"ipv6_address,omitempty"`
+	MACAddress       string   `json:"mac_address,omitempty"`
+
+	Privileged     bool     `json:"privileged,omitempty"`
+	CapAdd         []string `json:"cap_add,omitempty"` // see NormalCapability
+	CapDrop        []string `json:"cap_drop,omitempty"`
+	SecurityOpt    []string `json:"security_opt,omitempty"`
+	ReadonlyRootfs bool     `json:"readonly_rootfs,omitempty"`
+	IPCMode        string   `json:"ipc_mode,omitempty"` // see ParseNamespace
+	PIDMode        string   `json:"pid_mode,omitempty"`
+	UTSMode        string   `json:"uts_mode,omitempty"`
+	UsernsMode     string   `json:"userns_mode,omitempty"`
+	Cgroupns       string   `json:"cgroupns,omitempty"`
+	Runtime        string   `json:"runtime,omitempty"`
+	Devices        []Device `json:"devices,omitempty"`
+	GPUs           *GPUs    `json:"gpus,omitempty"`
+
+	VolumeDriver string            `json:"volume_driver,omitempty"`
+	Mounts       []Mount           `json:"mounts,omitempty"` // of mounts and mount
+	StorageOpt   map[string]string `json:"storage_opt,omitempty"`
+
+	Sysctl       map[string]string `json:"sysctl,omitempty"`
+	Ulimit       map[string]string `json:"ulimit,omitempty"`     // see ParseUlimit
+	ShmSize      int               `json:"shm_size,omitempty"`   // bytes
+	PidsLimit    int               `json:"pids_limit,omitempty"` // -1 is none
+	OOMScoreAdj  int               `json:"oom_score_adj,omitempty"`
+	CPUHardLimit bool              `json:"cpu_hard_limit,omitempty"`
+	CPUCFSPeriod int               `json:"cpu_cfs_period,omitempty"` // microseconds
+	// MemoryHardLimitMB makes resources.memory what the engine tries to keep
+	// the container to, and this what it may never exceed.
+	MemoryHardLimitMB int `json:"memory_hard_limit,omitempty"`
+
+	Logging *Logging `json:"logging,omitempty"`
 
 	// What follows is about bringing the image and in no SpecHash.
 
@@ -112,6 +160,13 @@ type Config struct {
 type Logging struct {
 	Type   string            `json:"type,omitempty"`
 	Config map[string]string `json:"config,omitempty"`
+}
+
+// Logs is the rotation of the files in which json-file and local keep what a
+// container writes. Zero fields are the default's.
+type Logs struct {
+	MaxFiles      int `json:"max_files,omitempty"`
+	MaxFileSizeMB int `json:"max_file_size,omitempty"`
 }
 
 // Group returns the group called name, or nil.

@@ -28,7 +28,7 @@ var driverAttributes = []string{"driver.docker", "driver.docker.version", "drive
 
 // hostAttributes are the attributes of a host that need their "attr.".
 var hostAttributes = []string{
-	"cpu.arch", "cpu.numcores", "memory.totalbytes", "kernel.name", "kernel.version",
+	"cpu.arch", AttrCPUFrequency, "cpu.numcores", "memory.totalbytes", "kernel.name", "kernel.version",
 	"os.name", "os.version", "unique.hostname", "unique.network.ip-address",
 }
 

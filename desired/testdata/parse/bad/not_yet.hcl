@@ -30,14 +30,14 @@ job "web" {
       vault {}
       config {
         image      = "redis"
-        privileged = true
-        sysctl {
+        auth_soft_fail = true
+        auth {
           net.core.somaxconn = "16384"
         }
         isolation = "hyperv"
       }
       resources {
-        memory_max = 500
+        disk       = 500
         cores      = 2
       }
     }
