@@ -30,17 +30,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"scaled up: the lowest free index",
 			jobInput(webJob(count(2)), allocs(one, alloc(allocA, one, 1, isHealthy, gen(2)))),
-			[]string{"place web[0] (New)"}, PhaseProgressing,
+			[]string{"place web[0] (New)"},
+			PhaseProgressing,
 		},
 		{
 			"scaled down: from the highest, the rest in place",
 			jobInput(one, allocs(webJob(count(2)), alloc(allocA, one, 0, isHealthy), alloc(allocB, one, 1, isHealthy))),
-			[]string{"stop web[1] " + allocB + " (ScaledDown)", "advance web[0] " + allocA + " (UpdatedInPlace count)"}, PhaseProgressing,
+			[]string{"stop web[1] " + allocB + " (ScaledDown)", "advance web[0] " + allocA + " (UpdatedInPlace count)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: the successor is prepared first",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy))),
-			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: nothing stops while the successor is not prepared",
@@ -50,7 +53,8 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: the successor is prepared",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2)))),
-			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: a stranger has the port",
@@ -66,12 +70,14 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: the predecessor has ended",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isEnded)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2)))),
-			[]string{"promote web[0] " + allocB + " (PredecessorEnded)"}, PhaseProgressing,
+			[]string{"promote web[0] " + allocB + " (PredecessorEnded)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: one at a time",
 			jobInput(webJob(count(2), command("new")), allocs(one, alloc(allocA, one, 0, isHealthy), alloc(allocB, one, 1, isHealthy))),
-			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[0] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"changed: the next one only when the first is healthy",
@@ -81,17 +87,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"changed: one that does not run takes no turn",
 			jobInput(webJob(count(2), command("new")), allocs(two, alloc(allocA, two, 0, runs, gen(2))), allocs(one, alloc(allocB, one, 1))),
-			[]string{"prepare web[1] (SpecChanged tasks.web.config.command)"}, PhaseProgressing,
+			[]string{"prepare web[1] (SpecChanged tasks.web.config.command)"},
+			PhaseProgressing,
 		},
 		{
 			"a newer edit supersedes what is only prepared",
 			jobInput(webJob(command("third")), allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared))),
-			[]string{"stop web[0] " + allocB + " (Superseded)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocB + " (Superseded)"},
+			PhaseProgressing,
 		},
 		{
 			"edited back: the old one stays, in place",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared))),
-			[]string{"stop web[0] " + allocB + " (Superseded)", "advance web[0] " + allocA + " (UpdatedInPlace)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocB + " (Superseded)", "advance web[0] " + allocA + " (UpdatedInPlace)"},
+			PhaseProgressing,
 		},
 		{
 			"wanted again while stopping: first let it die",
@@ -101,17 +110,20 @@ func TestPlanJob(t *testing.T) {
 		{
 			"two for one index: the healthy one stays",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, runs, gen(2)), alloc(allocB, one, 0, isHealthy, gen(2)))),
-			[]string{"stop web[0] " + allocA + " (Duplicate)"}, PhaseProgressing,
+			[]string{"stop web[0] " + allocA + " (Duplicate)"},
+			PhaseProgressing,
 		},
 		{
 			"group renamed",
 			jobInput(webJob(func(j *job.Job) { j.Groups[0].Name = "api" }), allocs(one, alloc(allocA, one, 0, isHealthy))),
-			[]string{"place api[0] (New)", "stop web[0] " + allocA + " (GroupRemoved)"}, PhaseProgressing,
+			[]string{"place api[0] (New)", "stop web[0] " + allocA + " (GroupRemoved)"},
+			PhaseProgressing,
 		},
 		{
 			"deleted",
 			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy)), func(in *JobInput) { in.Record.Deleted = t0 }),
-			[]string{"stop web[0] " + allocA + " (JobDeleted)"}, PhaseStopping,
+			[]string{"stop web[0] " + allocA + " (JobDeleted)"},
+			PhaseStopping,
 		},
 		{
 			"deleted and gone",
@@ -131,7 +143,8 @@ func TestPlanJob(t *testing.T) {
 		{
 			"deletion held: the last good spec is kept up",
 			jobInput(one, func(in *JobInput) { in.Record.Held = store.HeldMassDeletion }),
-			[]string{"place web[0] (New)"}, PhaseHeld,
+			[]string{"place web[0] (New)"},
+			PhaseHeld,
 		},
 		{
 			"the stored spec is older than what runs",
@@ -194,7 +207,8 @@ func TestPlanJob(t *testing.T) {
 				a.Spec.Ports = []job.AllocPort{{Label: "http", Host: 20000}}
 				a.Status.Tasks = map[string]job.TaskStatus{"web": {LastError: &job.Failure{Reason: "PortTaken"}}}
 			}))),
-			[]string{"stop web[0] " + allocA + " (PortLost)"}, PhaseDegraded,
+			[]string{"stop web[0] " + allocA + " (PortLost)"},
+			PhaseDegraded,
 		},
 		{
 			"a static port is waited for",

@@ -63,7 +63,7 @@ func newOwnEngine(t *testing.T, liveRestore bool) *ownEngine {
 			t.Skipf("a dockerd of its own needs %s: %v", program, err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "rec-own-") // short, for its sockets
+	dir, err := os.MkdirTemp("", "rec-own-") //nolint:usetesting // the path of a socket has 107 characters at most
 	must(t, err)
 	e := &ownEngine{
 		t: t, dir: dir, live: liveRestore, endpoint: "unix://" + filepath.Join(dir, "d.sock"),

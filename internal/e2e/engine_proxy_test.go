@@ -70,7 +70,7 @@ func proxied(t *testing.T, options ...string) (*world, *faultProxy) {
 
 func newFaultProxy(t *testing.T, upstream string) *faultProxy {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "rec-proxy-")
+	dir, err := os.MkdirTemp("", "rec-proxy-") //nolint:usetesting // the path of a socket has 107 characters at most
 	must(t, err)
 	socket := filepath.Join(dir, "d.sock")
 	l, err := net.Listen("unix", socket)
