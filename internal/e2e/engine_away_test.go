@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -310,7 +311,10 @@ func (e *ownEngine) happened(since time.Time) []string {
 			if m.Type == events.ContainerEventType {
 				out = append(out, fmt.Sprintf("%s %s", m.Action, m.Actor.Attributes["name"]))
 			}
-		case <-errs: // io.EOF at the end
+		case err := <-errs:
+			if !errors.Is(err, io.EOF) {
+				e.t.Errorf("events: %v", err)
+			}
 			slices.Sort(out)
 			return out
 		}
