@@ -29,6 +29,10 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if in.Spec.Desired == job.DesiredStop {
 		c.flights.cancel(id)
 	}
+	if left := in.SeenSince.Add(unknownFirst).Sub(in.Now); in.Job == nil && left > 0 && left <= unknownFirst {
+		c.allocs.addAt(id, in.Now.Add(left), in.Now)
+		return
+	}
 	plan := PlanAlloc(in)
 	if !plan.Status.EndedAt.IsZero() {
 		c.Ports.Release(id) // before the record says so: others wait for them

@@ -23,6 +23,16 @@ const (
 	// stopGrace is how long Docker calls that run may take after the agent was
 	// told to stop. What is cut off is found again by the next start.
 	stopGrace = 10 * time.Second
+	// readyWait is how long Run waits for Config.Ready: a directory that hangs
+	// must not keep tasks from being repaired.
+	readyWait = 10 * time.Second
+	// jobsFirst is how long the allocations wait for the plans of the jobs when
+	// all are looked at: more than a commit takes.
+	jobsFirst = 100 * time.Millisecond
+	// unknownFirst is how long an allocation that nobody knows the spec of is
+	// left alone once the engine is in sight: after a loss of the state its file
+	// is taken up only when its containers are known.
+	unknownFirst = time.Second
 )
 
 // Config wires a Controller.
@@ -37,6 +47,9 @@ type Config struct {
 	Dirs    Dirs
 	Auth    Auth // nil if no task has any
 	Log     logrus.FieldLogger
+	// Ready is closed once the manifests were read: what they do not want any
+	// more is not begun before. A nil channel is ready at once.
+	Ready <-chan struct{}
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// NewID makes allocation ids; nil makes random UUIDs.
@@ -109,12 +122,20 @@ func (c *Controller) HintAuth(name string) {
 	}
 }
 
-// Run works until ctx ends. Calls to Docker that run then may take stopGrace
+// Run works, once Ready is closed or has been waited for, until ctx ends. Calls to Docker that run then may take stopGrace
 // longer; containers are left as they are.
 func (c *Controller) Run(ctx context.Context) error {
 	for id, spec := range c.Store.AllocSpecs.All() {
 		if st, _ := c.Store.AllocStatuses.Get(id); st.EndedAt.IsZero() {
 			c.Ports.Restore(id, held(spec))
+		}
+	}
+	if c.Ready != nil {
+		select {
+		case <-c.Ready:
+		case <-time.After(readyWait):
+		case <-ctx.Done():
+			return nil
 		}
 	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -157,13 +178,15 @@ func held(a job.AllocSpec) []job.AllocPort {
 	return slices.DeleteFunc(slices.Clone(a.Ports), func(p job.AllocPort) bool { return p.Static })
 }
 
-// addAll puts every known key on its queue.
+// addAll puts every known key on its queue: the jobs, and a moment later the
+// allocations, so that nothing is begun for one that its job wants no more.
 func (c *Controller) addAll() {
-	for _, id := range c.Store.AllocSpecs.Keys() {
-		c.allocs.add(id)
-	}
 	for _, name := range c.jobNames() {
 		c.jobs.add(name)
+	}
+	now := c.Now()
+	for _, id := range c.Store.AllocSpecs.Keys() {
+		c.allocs.addAt(id, now.Add(jobsFirst), now)
 	}
 }
 

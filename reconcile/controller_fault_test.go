@@ -559,3 +559,70 @@ func TestReapedAllocationLeavesNothing(t *testing.T) {
 		r.quiet()
 	})
 }
+
+// A forecast ends although something is looked at again and again.
+func TestForecastOfAJobThatWaitsForEver(t *testing.T) {
+	live(t, func(r *rig) {
+		r.write(webJob(called("old"), static(80)))
+		r.after(time.Minute)
+		r.mark("old", func(rec *store.JobRecord) { rec.Held = store.HeldMassDeletion })
+		r.write(webJob(called("new"), static(80)))
+		r.after(time.Minute)
+		if got, err := r.c.Forecast(); err != nil || len(got) > 0 {
+			t.Errorf("forecast %v, %v; want nothing: the job waits for one that is held", got, err)
+		}
+		r.mark("old", func(rec *store.JobRecord) { rec.Held = "" })
+		r.drop("new")
+		r.quiet()
+	})
+}
+
+// A successor that needs the port of another job, which stays, is not said to
+// take over.
+func TestForecastOfAPortThatStaysTaken(t *testing.T) {
+	live(t, func(r *rig) {
+		r.write(webJob(called("a"), static(80)))
+		r.write(webJob(called("b"), static(81)))
+		r.after(time.Minute)
+		r.write(webJob(called("b"), static(80)))
+		r.after(time.Minute)
+		if got, err := r.c.Forecast(); err != nil || len(got) > 0 {
+			t.Errorf("forecast %v, %v; want nothing: b waits for the port of a", got, err)
+		}
+		r.write(webJob(called("a"), static(81))) // they swap
+		r.with(func() { r.pullTime = time.Hour })
+		if got, err := r.c.Forecast(); err != nil || len(got) == 0 {
+			t.Errorf("forecast %v, %v; want the swap", got, err)
+		}
+		r.with(func() { r.pullTime = 0 })
+		r.quiet()
+	})
+}
+
+// Nothing is begun for what the files may not want any more.
+func TestManifestsAreReadFirst(t *testing.T) {
+	live(t, func(r *rig) {
+		r.write(webJob())
+		r.after(time.Minute)
+		c := r.one("web")
+		r.end()
+		r.rmf(c.ID)
+		r.after(time.Second)
+		r.done()
+		ready := make(chan struct{})
+		r.ready = ready
+		r.start()
+		r.after(readyWait / 2)
+		r.did()
+		r.drop("web")
+		close(ready)
+		r.after(time.Minute)
+		r.did()
+		r.end()
+		r.ready = make(chan struct{}) // a directory that hangs
+		r.start()
+		r.write(webJob())
+		r.after(2 * readyWait)
+		r.did("run web")
+	})
+}

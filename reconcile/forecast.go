@@ -20,6 +20,11 @@ var ErrBlind = errors.New("the Docker engine is not in sight")
 // allocations; what is not settled then is cut off with an error.
 const forecastPasses = 10000
 
+// forecastIdle is how many passes without any deed end a forecast: what is
+// looked at every few seconds, as a port that a stranger has, may never change.
+// It is more than an hour of such looks.
+const forecastIdle = 1000
+
 // Forecast tells what the controllers will do, in order, by playing the plans
 // against a copy of what is: the same functions decide that decide in earnest.
 // It writes nothing.
@@ -27,13 +32,14 @@ func (c *Controller) Forecast() ([]job.Forecast, error) {
 	if !c.Observe.Synced() {
 		return nil, ErrBlind
 	}
-	p := c.newPlay()
+	p, idle := c.newPlay(), 0
 	for range forecastPasses {
 		acted, wake := p.pass()
 		if acted {
+			idle = 0
 			continue
 		}
-		if wake.IsZero() || !wake.After(p.now) {
+		if idle++; wake.IsZero() || !wake.After(p.now) || idle > forecastIdle {
 			return p.out, nil
 		}
 		p.now = wake
@@ -144,24 +150,6 @@ func (p *play) planJob(name string) (acted bool, wake time.Time) {
 		p.apply(in, a)
 	}
 	return len(plan.Actions) > 0, plan.WakeAt
-}
-
-// probe asks whether a stranger holds a static port that a prepared
-// allocation needs.
-func (p *play) probe(in *JobInput) {
-	var mine []string
-	for id := range p.allocs {
-		mine = append(mine, id)
-	}
-	for _, a := range in.Allocs {
-		g := in.Record.Spec.Group(a.Spec.Group)
-		if g == nil || a.Spec.Desired != job.DesiredPrepare || a.Ended() {
-			continue
-		}
-		if err := p.c.Ports.Probe(a.Spec.ID, g.PortRequests(), mine); err != nil {
-			in.PortBusy[a.Spec.ID] = err.Error()
-		}
-	}
 }
 
 func (p *play) live(name string) bool {

@@ -40,11 +40,31 @@ func (t *taskPlanner) retry() {
 // requested takes in what an operator asked of the allocation's job.
 func (c *Controller) requested(in *AllocInput) {
 	d, _ := c.Store.Deployments.Get(in.Spec.Job)
-	in.Hold = !d.HoldSince.IsZero()
+	in.Hold = !d.HoldSince.IsZero() || c.overtaken(*in)
 	in.RetryAt = d.RetryAt
 	in.Ask = !d.PullAt.IsZero() && !in.Spec.CreatedAt.Before(d.PullAt)
 	if d.ReleasedAt.After(in.SeenSince) {
 		// What a person did during a hold is no crash either.
 		in.SeenSince = d.ReleasedAt
 	}
+}
+
+// overtaken reports whether nothing may be begun for an allocation because its
+// record may be older than what people want by now: later generations of its
+// job run (the state file came back from a backup), or its job is missing from
+// the files and it has no container to lose.
+func (c *Controller) overtaken(in AllocInput) bool {
+	rec, known := c.Store.Jobs.Get(in.Spec.Job)
+	if !known || !rec.Deleted.IsZero() || in.Spec.Desired == job.DesiredStop {
+		return false
+	}
+	if !rec.MissingSince.IsZero() && rec.Held == "" && len(in.Containers) == 0 {
+		return true
+	}
+	for _, ct := range c.Observe.Job(in.Spec.Job) {
+		if g := ct.Identity.Generation; g > rec.Generation && g > in.Spec.Generation {
+			return true
+		}
+	}
+	return false
 }

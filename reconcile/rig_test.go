@@ -32,6 +32,7 @@ type rig struct {
 	puts  atomic.Int64 // changes of records
 	lines lines
 	end   func()
+	ready <-chan struct{} // of the next start
 	ids   atomic.Int64
 }
 
@@ -101,7 +102,7 @@ func (r *rig) start() {
 	r.st = st
 	r.c = New(Config{
 		Node: func() job.Node { return job.Node{ID: "n", Name: "host"} }, Store: st,
-		Observe: r.engine, Runtime: r.engine, Ports: r.ports, Dirs: dirs{}, Log: log,
+		Observe: r.engine, Runtime: r.engine, Ports: r.ports, Dirs: dirs{}, Log: log, Ready: r.ready,
 		NewID: func() string { return fmt.Sprintf("alloc%d", r.ids.Add(1)) },
 	})
 	r.with(func() {

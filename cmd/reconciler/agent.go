@@ -42,9 +42,6 @@ running; the next start finds them as they are.`,
 			if err != nil {
 				return err
 			}
-			for _, w := range cfg.Warnings() {
-				log.Warn(w)
-			}
 			return runAgent(cmd.Context(), cfg, log)
 		},
 	}
@@ -92,6 +89,9 @@ func newAgent(cfg config.Config, st *store.Store, log *logrus.Logger) (*agent, e
 	api, err := docker.NewClient(clientConfig(cfg))
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range docker.Warnings(clientConfig(cfg), api) {
+		log.Warn(w)
 	}
 	addr, err := host.Address(cfg.Client.NetworkIP, cfg.Client.NetworkInterface)
 	if err != nil {

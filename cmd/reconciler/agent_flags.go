@@ -56,6 +56,9 @@ func (f *agentFlags) override(cmd *cobra.Command, cfg *config.Config) error {
 		}
 	}
 	for _, dir := range []*string{&cfg.ManifestDir, &cfg.DataDir} {
+		if *dir == "" {
+			continue // Validate says which one; the working directory is not meant
+		}
 		abs, err := filepath.Abs(*dir)
 		if err != nil {
 			return fmt.Errorf("working directory: %w", err)

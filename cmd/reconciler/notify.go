@@ -23,10 +23,11 @@ func (a *agent) notify(ctx context.Context) error {
 			return nil
 		}
 	}
-	a.tell(daemon.SdNotifyReady + "\nSTATUS=" + a.statusLine())
+	last := a.statusLine()
+	a.tell(daemon.SdNotifyReady + "\nSTATUS=" + last)
 	beat, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		return fmt.Errorf("watchdog: %w", err)
+		a.log.WithError(err).Warn("watchdog not fed: its interval cannot be read")
 	}
 	every := statusEvery
 	if beat > 0 {
@@ -34,7 +35,6 @@ func (a *agent) notify(ctx context.Context) error {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last := ""
 	for {
 		select {
 		case <-ctx.Done():

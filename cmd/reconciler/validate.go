@@ -74,8 +74,11 @@ func printProblems(w io.Writer, problems []store.Problem) (bad bool) {
 
 // sourceLine is the line that a problem points at, if it can still be read.
 func sourceLine(p store.Problem) string {
+	if p.Line == 0 {
+		return "" // of the whole file, which may be a pipe or a device
+	}
 	src, err := os.ReadFile(p.File)
-	if err != nil || p.Line == 0 {
+	if err != nil {
 		return ""
 	}
 	lines := strings.Split(string(src), "\n")

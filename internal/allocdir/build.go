@@ -62,7 +62,11 @@ func layout(g *job.Group) []dir {
 	return dirs
 }
 
+// build makes one allocation's directories at a time: those of one allocation
+// are asked for by each of its tasks, and all allocations share their parent.
 func (d *Dirs) build(allocID string, dirs []dir) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.buildRoot(allocID); err != nil {
 		return err
 	}
@@ -80,10 +84,7 @@ func (d *Dirs) build(allocID string, dirs []dir) error {
 }
 
 // buildRoot makes DATA_DIR/alloc and the allocation's directory in it.
-// Allocations are built beside each other, and all of them need the first.
 func (d *Dirs) buildRoot(allocID string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	parent := filepath.Dir(d.root)
 	if err := os.MkdirAll(parent, plainMode); err != nil {
 		return err

@@ -239,3 +239,20 @@ func TestAllocationsAreBuiltBesideEachOther(t *testing.T) {
 		t.Errorf("%v, %v", ids, err)
 	}
 }
+
+// Each task of an allocation asks for all of its directories.
+func TestOneAllocationIsBuiltByAllItsTasks(t *testing.T) {
+	for n := range 20 {
+		d := New(t.TempDir())
+		g := group(job.Task{Name: "web"}, job.Task{Name: "db"}, job.Task{Name: "log"})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := d.Build(job.AllocSpec{ID: allocID}, g); err != nil {
+					t.Errorf("round %d: %v", n, err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}

@@ -41,7 +41,7 @@ const (
 type Dirs struct {
 	root string // DATA_DIR/alloc, absolute
 
-	mu sync.Mutex // held while what all allocations share is made
+	mu sync.Mutex // held by Build
 }
 
 // Paths are the directories of one task, absolute on the host.

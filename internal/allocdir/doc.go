@@ -21,6 +21,6 @@
 // place of a directory at any time, so Build and Resolve are called anew
 // before every container; between that and the engine's mount nobody can look.
 // An absolute link within an allocation means a path of the host, as it does
-// to the engine, and is refused. The package is safe for concurrent use on
-// different allocations.
+// to the engine, and is refused. The package is safe for concurrent use; of one
+// allocation Build alone is, since each of its tasks asks for it.
 package allocdir

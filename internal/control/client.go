@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ var ErrNoAgent = errors.New("no agent answers")
 
 // clientTimeout bounds a question; every answer comes from memory or one scan
 // of a directory.
-const clientTimeout = 10 * time.Second
+const clientTimeout = 5 * time.Second
 
 // Client asks the agent of one data directory.
 type Client struct {
@@ -77,6 +78,8 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w on the control socket in %s", ErrNoAgent, c.dir)
+	case os.IsTimeout(err):
+		return fmt.Errorf("%w on the control socket in %s within %s", ErrNoAgent, c.dir, clientTimeout)
 	case err != nil:
 		return fmt.Errorf("control socket: %w", err)
 	}
@@ -85,6 +88,9 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 		var f failure
 		if json.NewDecoder(resp.Body).Decode(&f) != nil || f.Error == "" {
 			f.Error = resp.Status
+			if resp.StatusCode == http.StatusNotFound {
+				f.Error = "the running agent does not know this request: it is of another version"
+			}
 		}
 		return errors.New(f.Error)
 	}

@@ -151,7 +151,7 @@ func RenderImages(w io.Writer, s Status, now time.Time) error {
 
 func header(tw *table, s Status, now time.Time) {
 	if s.Source == SourceFile {
-		tw.line(fmt.Sprintf("no agent runs on %s; this is what its state file said %s", s.DataDir, ago(now, s.AsOf)))
+		tw.line(fmt.Sprintf("no agent answers on %s; this is what its state file said %s", s.DataDir, ago(now, s.AsOf)))
 	} else {
 		docker := "connected, version " + s.Docker.Version
 		if !s.Docker.Connected {

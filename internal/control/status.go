@@ -188,13 +188,42 @@ func jobs(st *store.Store) []JobStatus {
 	for name := range byJob {
 		names[name] = true
 	}
+	waiting := unseen(st, names)
+	for name := range waiting {
+		names[name] = true
+	}
 	out := make([]JobStatus, 0, len(names))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if j, waits := waiting[name]; waits {
+			out = append(out, j)
+			continue
+		}
 		dep, _ := st.Deployments.Get(name)
 		out = append(out, jobStatus(name, records[name], dep, byJob[name]))
 	}
 	return out
 }
+
+// unseen are the jobs that files name and that have no record yet: what runs
+// must be known first.
+func unseen(st *store.Store, known map[string]bool) map[string]JobStatus {
+	out := map[string]JobStatus{}
+	for file, m := range st.Manifests.All() {
+		for _, name := range m.Jobs {
+			if rec, has := st.Jobs.Get(name); known[name] || has && rec.Deleted.IsZero() {
+				continue
+			}
+			out[name] = JobStatus{Name: name, File: file, Phase: phasePending, Conditions: []job.Condition{{
+				Type: job.CondProgressing, Status: job.True, Reason: "WaitsForEngine", LastTransition: m.Since,
+				Message: "what runs must be known before a new job is taken up",
+			}}}
+		}
+	}
+	return out
+}
+
+// phasePending is the phase of a job that no controller has looked at.
+const phasePending = "pending"
 
 func jobStatus(name string, rec store.JobRecord, dep store.DeploymentRecord, allocs []AllocStatus) JobStatus {
 	j := JobStatus{
@@ -202,7 +231,7 @@ func jobStatus(name string, rec store.JobRecord, dep store.DeploymentRecord, all
 		Held: rec.Held, Missing: rec.MissingSince, Conditions: dep.Conditions, Allocs: allocs,
 	}
 	if j.Phase == "" {
-		j.Phase = "pending"
+		j.Phase = phasePending
 	}
 	hashes := map[string]string{}
 	if rec.Spec != nil && rec.Deleted.IsZero() {

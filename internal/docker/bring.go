@@ -223,13 +223,9 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 }
 
 // unfinished reports whether the engine may go on with what we no longer
-// hear of: the connection broke, or nobody waited any more.
+// hear of: the connection broke. What we cancel it ends by itself.
 func unfinished(err error) bool {
-	if err == nil {
-		return false
-	}
-	kind, _ := job.KindOf(err)
-	return kind == job.Indeterminate || errors.Is(err, errCutOff)
+	return errors.Is(err, errCutOff) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // settle notes what became of ref. The intent stays open, as after a crash, if
