@@ -15,6 +15,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector and a shuffled order are always on.
 TESTFLAGS ?= -race -shuffle=on -timeout 15m
 FUZZTIME  ?= 30s
+SOAK      ?= 10m
 # Packages or single tests: `make unit PKG=./desired RUN=TestWatcher`.
 PKG ?= ./...
 RUN ?= .
@@ -58,6 +59,10 @@ unit: ## Run the tests that need no dockerd (PKG=./desired RUN=TestName)
 e2e: ## Run the end-to-end tests alone, with their log (RUN=TestName)
 	@$(SETUP) -tests
 	$(GO) test $(TESTFLAGS) -count=1 -v -run '$(RUN)' ./internal/e2e
+
+.PHONY: soak
+soak: ## Random stories of the whole agent for as long as SOAK says (10m)
+	SOAK=$(SOAK) $(GO) test ./internal/laws -count=1 -timeout 0 -run '^TestModel$$' -rapid.checks 50 -rapid.nofailfile
 
 ##@ Before a commit
 

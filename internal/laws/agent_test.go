@@ -23,7 +23,7 @@ import (
 
 const (
 	grace = 5 * time.Second
-	poll  = 10 * time.Second
+	poll  = 20 * time.Second
 	delay = 30 * time.Minute // docker.cleanup.image.delay
 )
 
@@ -53,7 +53,7 @@ func (w *world) start() {
 	engine := docker.New(cli, docker.Options{PullActivityTimeout: 2 * time.Minute}, dockerDirs{dirs}, prov, w.log)
 	a.watcher = desired.New(desired.Config{Dir: w.dir, Grace: grace, Poll: poll}, st, runningJobs{a.cache}, w.log)
 	a.controller = reconcile.New(reconcile.Config{
-		Node: w.node(st), Store: st, Observe: a.cache, Runtime: engine, Dirs: dirs, Log: w.log, Now: w.now,
+		Node: w.node(st), Store: st, Observe: a.cache, Runtime: engine, Dirs: countedDirs{dirs, w}, Log: w.log, Now: w.now, Ready: a.watcher.Scanned(),
 		Ports: host.NewPorts(w.ports(), published{a.cache}.list),
 	})
 	begin := time.Now()
@@ -102,7 +102,7 @@ func (a *agent) run(collector *gc.Worker) {
 
 // watchCommits counts commits as crash points.
 func (a *agent) watchCommits(ctx context.Context) error {
-	if !a.w.strike.meets(afterCommit) {
+	if !a.w.strike.Load().meets(afterCommit) {
 		return nil
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -115,7 +115,7 @@ func (a *agent) watchCommits(ctx context.Context) error {
 		}
 		if at, _ := a.st.LastCommit(); !at.Equal(last) {
 			last = at
-			if a.w.strike.meet(afterCommit) {
+			if a.w.strike.Load().meet(afterCommit) {
 				return nil
 			}
 		}
@@ -205,6 +205,20 @@ func (d dockerDirs) Task(alloc, task string) docker.Paths {
 
 func (d dockerDirs) Resolve(alloc, task, rel string) (string, error) {
 	return d.dirs.Resolve(alloc, task, rel)
+}
+
+// countedDirs counts how often an allocation's directory is asked for: once for
+// each image that is brought and each container that is made.
+type countedDirs struct {
+	*allocdir.Dirs
+	w *world
+}
+
+func (d countedDirs) Build(a job.AllocSpec, g *job.Group) error {
+	d.w.mu.Lock()
+	d.w.builds[a.ID]++
+	d.w.mu.Unlock()
+	return d.Dirs.Build(a, g)
 }
 
 // ledger is the puller's memory in the store.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/go-connections/nat"
 
@@ -29,6 +28,7 @@ func (w *world) some() {
 }
 
 func TestLaw01_Converge(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
@@ -43,11 +43,12 @@ func TestLaw01_Converge(t *testing.T) {
 }
 
 func TestLaw02_Quiet(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
-		w.after(3 * time.Hour) // directories of the past have gone
-		w.quiet(2 * time.Hour)
+		w.after(15 * time.Minute)
+		w.quiet(time.Hour)
 		text := hcl(spec{name: "a", tag: "1", count: 2, port: true})
 		w.save("a.hcl", "# a comment\n"+strings.ReplaceAll(text, "  ", "\t"))
 		w.must(os.Chtimes(filepath.Join(w.dir, "bc.hcl"), time.Now(), time.Now()))
@@ -57,11 +58,12 @@ func TestLaw02_Quiet(t *testing.T) {
 		if len(w.written(writes)) > 0 || len(w.said()) > lines {
 			w.bad("quiet: a reformatted file: writes %v, lines %q", w.written(writes), w.said()[lines:])
 		}
-		w.quiet(time.Hour)
+		w.quiet(20 * time.Minute)
 	})
 }
 
 func TestLaw03_OrderFree(t *testing.T) {
+	t.Parallel()
 	late := func(d ...time.Duration) func(events.Message) []time.Duration {
 		return func(events.Message) []time.Duration { return d }
 	}
@@ -78,12 +80,12 @@ func TestLaw03_OrderFree(t *testing.T) {
 				w.setEvents(f)
 				w.some()
 				w.start()
-				w.after(10 * time.Minute)
+				w.after(5 * time.Minute)
 				w.converged()
 				w.e.Exit(w.one("b").ID, 1)
 				w.e.RemoveByHand(w.one("d").ID)
 				w.save("a.hcl", hcl(spec{name: "a", tag: "2", count: 1}))
-				w.after(20 * time.Minute)
+				w.after(10 * time.Minute)
 				w.converged()
 			})
 		})
@@ -91,6 +93,7 @@ func TestLaw03_OrderFree(t *testing.T) {
 }
 
 func TestLaw04_MineOnly(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		labels := map[string]string{
 			"reconciler.node_id": "somebody-else", "reconciler.job": "a", "reconciler.group": "g", "reconciler.task": "main",
@@ -100,7 +103,7 @@ func TestLaw04_MineOnly(t *testing.T) {
 		strangers := []string{
 			w.e.AddContainer(dockertest.Stranger{Name: "main-f00", Image: ref("old"), Labels: labels, Running: true}),
 			w.e.AddContainer(dockertest.Stranger{Name: "db", Image: ref("old"), Running: true, Publish: nat.PortMap{
-				"80/tcp": {{HostIP: address, HostPort: "8081"}},
+				"80/tcp": {{HostIP: w.addr, HostPort: "8081"}},
 			}}),
 			w.e.AddContainer(dockertest.Stranger{Name: "dead", Image: ref("old")}),
 		}
@@ -114,7 +117,7 @@ func TestLaw04_MineOnly(t *testing.T) {
 			w.remove(f)
 			w.after(time.Minute)
 		}
-		w.after(2 * time.Hour)
+		w.after(delay + 10*time.Minute)
 		for _, id := range strangers {
 			if _, there := w.e.Inspect(id); !there {
 				w.bad("mine only: stranger %s is gone", id)
@@ -125,31 +128,35 @@ func TestLaw04_MineOnly(t *testing.T) {
 }
 
 func TestLaw05_NoBlindAct(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
 		w.after(settled)
 		before, writes := w.lives(), w.marks()
 		w.must(os.Rename(w.dir, w.dir+".away"))
-		w.after(5 * time.Minute)
+		w.after(2 * time.Minute)
 		w.must(os.Mkdir(w.dir, 0o755)) // a mount that did not come up
-		w.after(5 * time.Minute)
+		w.after(2 * time.Minute)
 		w.same("no blind act: a directory that is away, then empty", before)
 		w.must(os.Remove(w.dir))
 		w.must(os.Rename(w.dir+".away", w.dir))
 		w.after(time.Minute)
 		for _, f := range []dockertest.Fault{
-			{Path: "/containers/json", Status: 500}, {Path: "/containers/json", CutAfter: 3},
-			{Path: "/containers/json", Hang: true}, {Path: "/containers/*/json", Status: 500}, {Path: "/images/json", Status: 500},
+			{Path: "/containers/json", Status: 500},
+			{Path: "/containers/json", CutAfter: 3},
+			{Path: "/containers/json", Hang: true},
+			{Path: "/containers/*/json", Status: 500},
+			{Path: "/images/json", Status: 500},
 		} {
 			rule := w.e.Inject(f)
-			w.after(5 * time.Minute)
+			w.after(2 * time.Minute)
 			w.e.CloseEvents()
-			w.after(5 * time.Minute)
+			w.after(2 * time.Minute)
 			rule.Lift()
 			w.same(fmt.Sprintf("no blind act: %+v", f), before)
 		}
-		w.after(5 * time.Minute)
+		w.after(2 * time.Minute)
 		w.same("no blind act", before)
 		w.converged()
 		if got := w.written(writes); len(got) > 0 {
@@ -159,6 +166,7 @@ func TestLaw05_NoBlindAct(t *testing.T) {
 }
 
 func TestLaw06_LastKnownGood(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
@@ -188,10 +196,11 @@ func TestLaw06_LastKnownGood(t *testing.T) {
 }
 
 func TestLaw07_RestartSafe(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
-		w.after(3 * time.Hour)
+		w.after(15 * time.Minute)
 		before, state, writes := w.lives(), w.state(), w.marks()
 		for range 3 {
 			w.stop()
@@ -218,20 +227,20 @@ func TestLaw07_RestartSafe(t *testing.T) {
 }
 
 func TestLaw08_StateLoss(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
 		w.after(10 * time.Minute)
-		before, writes := w.lives(), w.marks()
 		w.save("a.hcl", hcl(spec{name: "a", tag: "1", count: 2, port: true, meta: "new"}))
 		w.after(5 * time.Minute)
 		w.some()
 		w.after(5 * time.Minute)
-		before, writes = w.lives(), w.marks()
+		before, writes := w.lives(), w.marks()
 		w.kill()
 		w.lose()
 		w.start()
-		w.after(2 * time.Hour)
+		w.after(delay + 10*time.Minute)
 		w.same("state loss", before)
 		if got := w.written(writes); len(got) > 0 {
 			w.bad("state loss: writes %v", got)
@@ -242,6 +251,7 @@ func TestLaw08_StateLoss(t *testing.T) {
 }
 
 func TestLaw09_PullFirst(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.save("a.hcl", hcl(app("a", "1")))
 		w.save("b.hcl", hcl(spec{name: "b", tag: "1", count: 1, static: 8081}))
@@ -252,7 +262,7 @@ func TestLaw09_PullFirst(t *testing.T) {
 		w.save("a.hcl", hcl(app("a", "2")))
 		w.save("b.hcl", hcl(spec{name: "b", tag: "1", count: 1, static: 8082}))
 		w.e.AddContainer(dockertest.Stranger{Name: "db", Image: ref("old"), Running: true, Publish: nat.PortMap{
-			"80/tcp": {{HostIP: address, HostPort: "8082"}},
+			"80/tcp": {{HostIP: w.addr, HostPort: "8082"}},
 		}})
 		w.after(20 * time.Minute)
 		w.same("pull first: neither image nor port can be had", before)
@@ -264,6 +274,7 @@ func TestLaw09_PullFirst(t *testing.T) {
 }
 
 func TestLaw10_NoEarlyDelete(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.save("a.hcl", hcl(app("a", "1"), app("k", "3")))
 		w.start()
@@ -291,6 +302,7 @@ func TestLaw10_NoEarlyDelete(t *testing.T) {
 }
 
 func TestLaw11_OneAtATime(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.save("a.hcl", hcl(app("a", "1")))
 		w.start()
@@ -317,6 +329,7 @@ func TestLaw11_OneAtATime(t *testing.T) {
 }
 
 func TestLaw12_ReplaySafe(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.sight.excused = true // its create may show late
 		w.e.Inject(dockertest.Fault{Method: "POST", Every: 2, LoseReply: true})
@@ -342,6 +355,7 @@ func TestLaw12_ReplaySafe(t *testing.T) {
 }
 
 func TestLaw13_Backoff(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.e.Registry().Fail(ref("1"), dockertest.RegistryFault{Kind: dockertest.Broken})
 		w.save("a.hcl", hcl(app("a", "1")))
@@ -379,6 +393,7 @@ func (w *world) count(part string) int {
 }
 
 func TestLaw14_DockerdAway(t *testing.T) {
+	t.Parallel()
 	for _, restore := range []bool{true, false} {
 		t.Run(fmt.Sprintf("live-restore %t", restore), func(t *testing.T) {
 			wrong, story := play(t, dockertest.Options{LiveRestore: restore}, func(w *world) {
@@ -391,6 +406,7 @@ func TestLaw14_DockerdAway(t *testing.T) {
 				w.remove("sub/d.hcl")
 				w.after(time.Minute)
 				w.some()
+				w.after(time.Minute)
 				w.e.Start()
 				w.after(time.Minute)
 				if restore {
@@ -416,19 +432,20 @@ func TestLaw14_DockerdAway(t *testing.T) {
 }
 
 func TestLaw15_Bounded(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
-		w.after(3 * time.Hour)
+		w.after(15 * time.Minute)
 		size, reads := len(w.state()), len(w.e.Calls())
-		for range 3000 { // a stranger that starts and ends all the time
+		for range 300 { // a stranger that starts and ends all the time
 			id := w.e.AddContainer(dockertest.Stranger{Image: ref("old"), Running: true})
 			w.e.Exit(id, 0)
 			w.e.RemoveByHand(id)
 			time.Sleep(200 * time.Millisecond)
 		}
-		if n := len(w.e.Calls()) - reads; n > 2000 {
-			w.bad("bounded: 3000 strangers caused %d calls", n)
+		if n := len(w.e.Calls()) - reads; n > 4*300 {
+			w.bad("bounded: 300 strangers caused %d calls", n)
 		}
 		w.after(5 * time.Minute)
 		if all, _ := w.agent.cache.Containers(); len(all) != len(w.e.Containers()) {
@@ -442,6 +459,7 @@ func TestLaw15_Bounded(t *testing.T) {
 }
 
 func TestLaw16_Deterministic(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
@@ -464,6 +482,7 @@ func TestLaw16_Deterministic(t *testing.T) {
 }
 
 func TestLaw17_Truthful(t *testing.T) {
+	t.Parallel()
 	tell(t, func(w *world) {
 		w.some()
 		w.start()
@@ -489,5 +508,3 @@ func TestLaw17_Truthful(t *testing.T) {
 		}
 	})
 }
-
-var _ = container.StatePaused

@@ -2,11 +2,20 @@ package laws
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"reconciler/desired"
+	"reconciler/internal/dockertest"
 	"reconciler/internal/host"
 	"reconciler/internal/job"
 	"reconciler/observed"
@@ -50,4 +59,214 @@ func (w *world) forecast() []job.Forecast {
 		w.bad("truthful: %v", err)
 	}
 	return out
+}
+
+// TestPlanIsWhatHappens: from any state that people can leave behind while no
+// agent runs, the agent then does what the plan said, for each allocation in
+// that order, and nothing more.
+func TestPlanIsWhatHappens(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		first, later := drawFiles(rt).tame(), drawFiles(rt).tame()
+		steps := rapid.SliceOfN(rapid.Custom(drawPlanned), 0, 8).Draw(rt, "with an agent")
+		down := rapid.SliceOfN(rapid.Custom(drawPlanned), 0, 5).Draw(rt, "without one")
+		edited := rapid.Bool().Draw(rt, "edited")
+		wrong, told := play(t, dockertest.Options{Seed: 1}, func(w *world) {
+			p := &people{world: w, listeners: map[int]net.Listener{}}
+			p.write(first)
+			p.start()
+			p.after(10 * time.Second)
+			p.all(steps)
+			p.stop()
+			p.all(down)
+			if edited {
+				p.write(later)
+			}
+			p.after(time.Minute)
+			p.planned()
+		})
+		if len(wrong) > 0 {
+			rt.Fatalf("%s\nthe story:\n%s", strings.Join(wrong, "\n"), strings.Join(told, "\n"))
+		}
+	})
+}
+
+// tame takes out what no plan can know: that a task will not end by itself.
+func (f files) tame() files {
+	for _, jobs := range f {
+		for i := range jobs {
+			jobs[i].arg = ""
+		}
+	}
+	return f
+}
+
+func drawPlanned(rt *rapid.T) step {
+	s := drawStep(rt)
+	s.what = rapid.SampledFrom([]string{
+		"edit", "edit", "edit", "rename file", "drop block", "remove", "crash", "pause", "stop by hand", "rm -f", "rename by hand",
+		"untag", "nothing", "restart job", "lose state",
+	}).Draw(rt, "what")
+	if s.what == "edit" {
+		l := rapid.SampledFrom(layout).Draw(rt, "file")
+		s.files = files{l.file: drawJobs(rt, l.jobs)}.tame()
+	}
+	return s
+}
+
+func (p *people) all(steps []step) {
+	for _, s := range steps {
+		p.say("%s %d %d%s", s.what, s.a, s.b, s.files)
+		switch {
+		case s.what == "nothing":
+		case s.what == "lose state" && p.agent == nil:
+			p.lose()
+		case s.what == "lose state":
+			p.excuse()
+			p.kill()
+			p.lose()
+			p.start()
+		default:
+			p.happen(s)
+		}
+		p.after(s.wait)
+	}
+}
+
+// planned makes a plan and holds the agent to it.
+func (p *people) planned() {
+	plan := p.forecast()
+	for _, f := range plan {
+		p.say("plan: %s", f)
+	}
+	begin := time.Now()
+	p.mu.Lock()
+	clear(p.builds)
+	p.mu.Unlock()
+	p.start()
+	p.after(10 * time.Minute)
+	if diff := compare(p.promised(plan), p.done(begin)); diff != "" {
+		p.bad("truthful: plan (-) and deeds (+) differ:\n%s", diff)
+		p.say("records:\n%s", p.records())
+	}
+	p.truthful()
+}
+
+// deed is one action on an allocation, or one step of a task.
+type deed struct{ task, what string }
+
+// deeds are what is done to each allocation, in order.
+type deeds map[string][]deed
+
+// promised are the deeds of a plan.
+func (p *people) promised(plan []job.Forecast) deeds {
+	out, builds := deeds{}, map[string]int{}
+	for _, f := range plan {
+		if f.Do == string(reconcile.StepBring) || f.Do == string(reconcile.StepRun) {
+			builds[f.Alloc]++
+		}
+		if f.Do != string(reconcile.StepBring) {
+			out[f.Alloc] = append(out[f.Alloc], deed{f.Task, f.Job + " " + f.What})
+		}
+	}
+	out.count(builds)
+	return out
+}
+
+// done are the deeds since begin, as the events of the agent tell them.
+func (p *people) done(begin time.Time) deeds {
+	out := deeds{}
+	for _, e := range p.agent.st.Events() {
+		for n := max(1, e.Count); n > 0 && e.Alloc != "" && !e.Time.Before(begin); n-- { // equal neighbours are counted
+			out[e.Alloc] = append(out[e.Alloc], deed{e.Task, e.Job + " " + e.Message})
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out.count(p.builds)
+	return out
+}
+
+// count adds how many images and containers there were, and takes out names
+// that two worlds do not share.
+func (d deeds) count(builds map[string]int) {
+	for id, list := range d {
+		for i := range list {
+			list[i].what = strings.ReplaceAll(list[i].what, id, "ID")
+		}
+		d[id] = append(list, deed{"~", fmt.Sprint(builds[id], " builds")})
+	}
+}
+
+// isNew reports whether the allocation is made by the first of its deeds.
+func isNew(list []deed) bool {
+	return strings.Contains(list[0].what, " place ") || strings.Contains(list[0].what, " prepare ")
+}
+
+// overtaken reports whether an allocation is stopped while it is being
+// repaired: how far that gets depends on the grace of a deletion, on how long
+// the successor's image takes, and, after a loss of the state, on whether its
+// file is read before its container is looked at.
+func overtaken(list []deed) bool {
+	if len(list) == 0 || isNew(list) {
+		return false
+	}
+	stop := slices.IndexFunc(list, isStop)
+	return stop > 0 || stop == 0 && slices.ContainsFunc(list, func(d deed) bool { return strings.Contains(d.what, "(SpecUnknown)") })
+}
+
+func isStop(d deed) bool { return d.task == "" && strings.Contains(d.what, " stop ") }
+
+// lines are the deeds, task by task: in which order the tasks of an allocation
+// come to their images, no plan can know.
+func lines(list []deed, stopOnly bool) []string {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b deed) int { return strings.Compare(a.task, b.task) })
+	var out []string
+	for _, d := range list {
+		if isStop(d) || !stopOnly {
+			out = append(out, d.what)
+		}
+	}
+	return out
+}
+
+// deleted are the jobs that are deleted: until their grace is over the agent
+// keeps them as they are, and the plan does not wait for it.
+func (d deeds) deleted() map[string]bool {
+	out := map[string]bool{}
+	for _, list := range d {
+		for _, deed := range list {
+			if name, _, _ := strings.Cut(deed.what, " "); strings.HasSuffix(deed.what, "(JobDeleted)") {
+				out[name] = true
+			}
+		}
+	}
+	return out
+}
+
+// compare says in what two worlds differ. Allocations that are new are told
+// apart by what is done to them.
+func compare(want, got deeds) string {
+	sides, deleted := [2]map[string][]string{}, want.deleted()
+	for i, d := range []deeds{want, got} {
+		out := map[string][]string{}
+		for id, list := range d {
+			name, _, _ := strings.Cut(list[0].what, " ")
+			if isNew(list) && deleted[name] {
+				continue
+			}
+			if isNew(list) {
+				out["new"] = append(out["new"], strings.Join(lines(list, false), "; "))
+				continue
+			}
+			if slices.ContainsFunc(list, isStop) {
+				list = list[:len(list)-1] // an image may be asked for that is wanted no more a moment later
+			}
+			out[id] = lines(list, deleted[name] || overtaken(want[id]) || overtaken(got[id]))
+		}
+		slices.Sort(out["new"])
+		sides[i] = out
+	}
+	return cmp.Diff(sides[0], sides[1])
 }

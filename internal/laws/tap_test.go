@@ -103,20 +103,20 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.count(1)
 		defer t.count(-1)
 	}
-	if t.w.strike.meet(beforeWrite) {
+	if t.w.strike.Load().meet(beforeWrite) {
 		select {
 		case <-t.dead:
 			return nil, errDead
-		case <-t.w.strike.spared:
+		case <-t.w.strike.Load().spared:
 		case <-r.Context().Done():
 			return nil, r.Context().Err()
 		}
 	}
-	if !t.w.strike.meets(afterWrite) {
+	if !t.w.strike.Load().meets(afterWrite) {
 		return t.base.RoundTrip(r)
 	}
 	resp, err := t.base.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
-	if t.w.strike.meet(afterWrite) {
+	if t.w.strike.Load().meet(afterWrite) {
 		if err == nil {
 			_ = resp.Body.Close()
 		}

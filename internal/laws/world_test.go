@@ -24,20 +24,22 @@ import (
 	"reconciler/internal/job"
 )
 
-// address is where tasks get their ports: nobody else on this machine uses it.
-const address = "127.77.3.9"
+// worlds counts worlds, so that each has an address for the ports of its tasks
+// that nobody else on this machine uses.
+var worlds atomic.Int32
 
 // world is a host with people on it.
 type world struct {
 	t     *testing.T // for its context and directories; failures go to wrong
 	e     *dockertest.Engine
 	hand  *client.Client // of people
+	addr  string         // of the host's ports
 	dir   string         // manifests
 	data  string
 	agent *agent // nil while none runs
 	log   *logrus.Logger
 
-	strike *strike
+	strike atomic.Pointer[strike]
 	skew   atomic.Int64 // of the agent's clock, nanoseconds
 	node0  atomic.Value // string: our node id, once there is one
 
@@ -49,6 +51,7 @@ type world struct {
 	theirs  map[string]bool // ids of images that were there before us
 	byHand  map[string]bool // ids of images that people removed
 	events  dockertest.EventFault
+	builds  map[string]int // by alloc id, see countedDirs
 	noticed chan struct{}
 	sight   sight
 }
@@ -72,7 +75,7 @@ func (w *world) Fire(e *logrus.Entry) error {
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
 
 func (w *world) ports() host.PortOptions {
-	return host.PortOptions{Address: address, Min: 21000, Max: 21100}
+	return host.PortOptions{Address: w.addr, Min: 21000, Max: 21100}
 }
 
 // play runs a story in a bubble and returns what was wrong in it, with the
@@ -80,10 +83,11 @@ func (w *world) ports() host.PortOptions {
 func play(t *testing.T, opts dockertest.Options, f func(w *world)) (wrong, story []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		base := t.TempDir()
+		base, n := t.TempDir(), worlds.Add(1)
 		w := &world{
-			t: t, dir: filepath.Join(base, "manifests"), data: filepath.Join(base, "data"),
-			log: logrus.New(), theirs: map[string]bool{}, byHand: map[string]bool{}, noticed: make(chan struct{}, 1),
+			t: t, addr: fmt.Sprintf("127.77.%d.%d", n/250%250, 1+n%250), dir: filepath.Join(base, "manifests"), data: filepath.Join(base, "data"),
+			log: logrus.New(), theirs: map[string]bool{}, byHand: map[string]bool{}, builds: map[string]int{},
+			noticed: make(chan struct{}, 1),
 		}
 		w.log.SetOutput(io.Discard)
 		w.log.SetLevel(logrus.TraceLevel)
@@ -163,6 +167,14 @@ func (w *world) badLocked(format string, args ...any) {
 		w.wrong = append(w.wrong, s)
 		w.story = append(w.story, clock()+"WRONG: "+s)
 	}
+}
+
+// excuse: an agent ended, or did not hear the answer, in the middle of a
+// create: that one may show late, beside another.
+func (w *world) excuse() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sight.excused = true
 }
 
 func (w *world) must(err error) {
