@@ -1,0 +1,53 @@
+package desired
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What one file may cost, whatever it holds: the watcher reads them all in one
+// pass.
+const (
+	parseTime   = 100 * time.Millisecond // without the race detector, on an idle machine
+	parseMemory = 100 << 20              // bytes allocated in all
+)
+
+// cost is what Parse takes for a text, the best of three: other tests run at
+// the same time.
+func cost(src string) (took time.Duration, bytes uint64) {
+	for i := range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		begin := time.Now()
+		Parse("a.hcl", []byte(src))
+		d := time.Since(begin)
+		runtime.ReadMemStats(&after)
+		if b := after.TotalAlloc - before.TotalAlloc; i == 0 || b < bytes {
+			bytes = b
+		}
+		if i == 0 || d < took {
+			took = d
+		}
+	}
+	return took, bytes
+}
+
+// TestHostileFilesAreCheap: nothing that a file can hold costs more time or
+// memory than a large honest one.
+func TestHostileFilesAreCheap(t *testing.T) {
+	texts := bombs()
+	for _, open := range []string{"[", "(", "{", "-", "!", `"${`, "1+", "a ? ", "x[*]", "b {\n", "%{if", "b {}\n", "a && "} {
+		texts["repeated "+open] = "a = " + strings.Repeat(open, maxFileSize/len(open)-10)
+	}
+	limit := parseTime * parseSlowdown
+	for name, src := range texts {
+		took, bytes := cost(src)
+		if took > limit || bytes > parseMemory {
+			t.Errorf("%s (%d bytes): %v and %d MB, want %v and %d MB at most", name, len(src), took, bytes>>20, limit, parseMemory>>20)
+		} else if testing.Verbose() {
+			t.Logf("%s: %v, %d MB", name, took, bytes>>20)
+		}
+	}
+}
