@@ -14,10 +14,10 @@ const (
 	parseMemory = 100 << 20              // bytes allocated in all
 )
 
-// cost is what Parse takes for a text, the best of three: other tests run at
-// the same time.
+// cost is what Parse takes for a text, the best of a few tries: other tests
+// run at the same time.
 func cost(src string) (took time.Duration, bytes uint64) {
-	for i := range 3 {
+	for i := range parseTries {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		begin := time.Now()

@@ -2,4 +2,7 @@
 
 package desired
 
-const parseSlowdown = 1
+const (
+	parseSlowdown = 1
+	parseTries    = 3
+)

@@ -2,5 +2,8 @@
 
 package desired
 
-// parseSlowdown is how much longer the race detector lets things take.
-const parseSlowdown = 15
+const (
+	// parseSlowdown is how much longer the race detector lets things take.
+	parseSlowdown = 15
+	parseTries    = 1 // it is slow, and the limit is wide
+)
