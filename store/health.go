@@ -28,6 +28,7 @@ func (h *health) advance(through uint64) {
 		return
 	}
 	h.through = through
+	h.err = nil // who waited for this sees no error of before
 	close(h.progress)
 	h.progress = make(chan struct{})
 }
