@@ -99,7 +99,7 @@ func changedFields(old, next *job.Job) []string {
 			out = append(out, `group "`+g.Name+`" added`)
 			continue
 		}
-		for _, f := range append(job.ChangedFields(old, was, next, g), job.ChangedInPlace(was, g)...) {
+		for _, f := range append(job.ChangedFields(old, was, next, g), job.ChangedInPlace(old, was, next, g)...) {
 			out = append(out, fieldName(g.Name, len(next.Groups), f))
 		}
 	}

@@ -75,6 +75,25 @@ type Dirs interface {
 	Build(alloc job.AllocSpec, g *job.Group) error
 }
 
+// Artifacts fetches what tasks ask for into their directories.
+type Artifacts interface {
+	// Fetch brings the artifacts of one task of an allocation, whose directories
+	// are there, in their order. Runtime names in them are resolved. What was
+	// fetched before for the same allocation, task and artifact is not fetched
+	// again. It ends when ctx does; errors are job.Errors.
+	Fetch(ctx context.Context, allocID, task string, artifacts []job.Artifact) error
+}
+
+// Checks runs the health checks of allocations.
+type Checks interface {
+	// Set makes the checks of an allocation these; nil ends them all. A check
+	// that runs already with an equal target goes on undisturbed. It never
+	// blocks.
+	Set(allocID string, targets []job.CheckTarget)
+	// States returns where the checks of an allocation stand, by key.
+	States(allocID string) map[string]job.CheckState
+}
+
 // Auth knows what tasks log in to their registries with. It is not in the
 // specs, since those are stored.
 type Auth interface {

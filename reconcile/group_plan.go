@@ -306,7 +306,7 @@ func (g *groupPlanner) softFields(a job.Alloc) []string {
 	if spec == nil || spec.Group(a.Spec.Group) == nil {
 		return nil
 	}
-	return job.ChangedInPlace(spec.Group(a.Spec.Group), g.group)
+	return job.ChangedInPlace(spec, spec.Group(a.Spec.Group), g.spec, g.group)
 }
 
 func slotKey(group string, index int) string { return fmt.Sprintf("%s[%d]", group, index) }

@@ -3,9 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"reconciler/internal/job"
 	"reconciler/store"
@@ -62,49 +60,10 @@ func claims(j *job.Job) map[string]bool {
 			}
 		}
 		for _, t := range g.Tasks {
-			for _, src := range writableSources(&t.Config) {
+			for _, src := range t.Config.WritableSources() {
 				out["volume "+src] = true
 			}
 		}
 	}
 	return out
-}
-
-// writableSources are the paths of the host and the named volumes that a task
-// may write to.
-func writableSources(c *job.Config) []string {
-	var out []string
-	for _, v := range c.Volumes {
-		if src, ok := writableSource(v); ok {
-			out = append(out, src)
-		} else if name, rest, _ := strings.Cut(v, ":"); c.VolumeDriver != "" && !path.IsAbs(name) && !readOnly(rest) {
-			out = append(out, name)
-		}
-	}
-	for _, m := range c.Mounts {
-		named := m.Type == job.MountVolume && m.Source != ""
-		if !m.ReadOnly && (named || m.Type == job.MountBind && path.IsAbs(m.Source)) {
-			out = append(out, path.Clean(m.Source))
-		}
-	}
-	return out
-}
-
-// readOnly reports whether container[:mode] of a volume says so.
-func readOnly(rest string) bool {
-	_, mode, _ := strings.Cut(rest, ":")
-	return slices.Contains(strings.Split(mode, ","), "ro")
-}
-
-// writableSource returns the host path of a volume that is absolute and not
-// read-only.
-func writableSource(volume string) (string, bool) {
-	parts := strings.Split(volume, ":")
-	if len(parts) < 2 || !path.IsAbs(parts[0]) {
-		return "", false
-	}
-	if len(parts) > 2 && slices.Contains(strings.Split(parts[2], ","), "ro") {
-		return "", false
-	}
-	return path.Clean(parts[0]), true
 }

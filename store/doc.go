@@ -27,7 +27,8 @@
 //	├── images
 //	│   ├── <image id>                         {"provenance": ImageProvenance, "clock": ImageClock}
 //	│   └── intent/<reference>                 ImageIntent
-//	├── services                               empty: for service addresses
+//	├── services
+//	│   └── <service>/<alloc id>[/<task>]       ServiceRecord
 //	├── events
 //	│   └── <time, nanoseconds>/<sequence>     Event
 //	└── quarantine

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// The buckets of the file. services has no table yet; the bucket is there so
-// that a reader finds the whole schema from the first commit on.
+// The buckets of the file.
 const (
 	bucketMeta        = "meta"
 	bucketManifests   = "manifests"

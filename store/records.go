@@ -109,6 +109,55 @@ type GroupDeployment struct {
 	// Images is the image id per task that the first allocation of SpecHash
 	// found, so that a tag that moves meanwhile never splits a job.
 	Images map[string]string `json:"images,omitempty"`
+	// Stable is the last generation of which all allocations were healthy at
+	// once; nil if none ever was.
+	Stable *StableGroup `json:"stable,omitempty"`
+	// Failed is why the update to SpecHash was given up; nil if it was not.
+	Failed *UpdateFailure `json:"failed,omitempty"`
+	// Reverted is the spec_hash that auto_revert has taken back; it is not
+	// tried again before an edit or a retry.
+	Reverted string `json:"reverted,omitempty"`
+	// HealthyAt is when an allocation of SpecHash last became healthy.
+	HealthyAt time.Time `json:"healthy_at,omitzero"`
+}
+
+// StableGroup is a generation of a group that has worked.
+type StableGroup struct {
+	Generation uint64            `json:"generation"`
+	SpecHash   string            `json:"spec_hash"`
+	Images     map[string]string `json:"images,omitempty"` // image id per task
+}
+
+// UpdateFailure is why an update was given up, and when.
+type UpdateFailure struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+}
+
+// ServiceRecord is one instance of a service. It is there for as long as
+// others may be sent to it; the allocs controller writes it, under ServiceKey.
+type ServiceRecord struct {
+	Name    string          `json:"name"`
+	Job     string          `json:"job"`
+	Group   string          `json:"group"`
+	Task    string          `json:"task,omitempty"` // empty for a service of the group
+	Alloc   string          `json:"alloc"`
+	Address string          `json:"address"` // IP
+	Port    int             `json:"port,omitempty"`
+	Tags    []string        `json:"tags,omitempty"`
+	Health  job.CheckStatus `json:"health"` // the worst of its checks
+	Since   time.Time       `json:"since"`  // of Health
+}
+
+// ServiceKey is the key of an instance in the services bucket: the service,
+// the allocation, and what tells two services of one name in it apart.
+func ServiceKey(service, allocID, owner string) string {
+	key := service + "/" + allocID
+	if owner != "" {
+		key += "/" + owner
+	}
+	return key
 }
 
 // ContainerRecord is the last that was seen of a container of ours.

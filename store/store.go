@@ -30,6 +30,7 @@ type Store struct {
 	Provenance    *Table[ImageProvenance]  // by image id; the puller writes
 	Clocks        *Table[ImageClock]       // by image id; gc writes
 	Intents       *Table[ImageIntent]      // by IntentKey(ref); the puller writes
+	Services      *Table[ServiceRecord]    // by ServiceKey; the allocs controller writes
 
 	aside   *Table[asideRecord]
 	ring    *ring
@@ -150,6 +151,7 @@ func newStore(dir string, opts Options, file *dbFile) *Store {
 		Provenance:    newTable[ImageProvenance](bucketImages, "provenance", c),
 		Clocks:        newTable[ImageClock](bucketImages, "clock", c),
 		Intents:       newTable[ImageIntent](bucketImages, "", c),
+		Services:      newTable[ServiceRecord](bucketServices, "", c),
 
 		aside:   newTable[asideRecord](bucketQuarantine, "", c),
 		ring:    newRing(newTable[Event](bucketEvents, "", c)),
@@ -190,6 +192,7 @@ func (s *Store) keyspaces() []keyspace {
 		{bucket: bucketSpecs, columns: []column{s.Specs}},
 		{bucket: bucketDeployments, columns: []column{s.Deployments}},
 		{bucket: bucketContainers, columns: []column{s.Containers}},
+		{bucket: bucketServices, columns: []column{s.Services}},
 		{bucket: bucketEvents, columns: []column{s.ring.table}},
 		{bucket: bucketQuarantine, columns: []column{s.aside}},
 	}

@@ -31,6 +31,9 @@ type AllocSpec struct {
 	Images     map[string]string `json:"images,omitempty"` // task -> canonical reference
 	CreatedAt  time.Time         `json:"created_at"`
 	Adopted    bool              `json:"adopted,omitempty"` // rebuilt from container labels
+	// RunAt is when the allocation was asked to run: its placement, or its
+	// promotion after it was prepared.
+	RunAt time.Time `json:"run_at,omitzero"`
 }
 
 // AllocPort is a port that was reserved for an allocation.
@@ -58,6 +61,10 @@ const (
 	PhaseWaiting  Phase = "waiting"  // waits for a person: LastError says for what
 	PhaseStopping Phase = "stopping" // signalled; SIGKILL at StoppingSince + kill_timeout
 	PhaseDead     Phase = "dead"     // its containers are gone and none is wanted
+	PhaseDraining Phase = "draining" // its services are withdrawn; the stop signal follows
+	PhaseComplete Phase = "complete" // of a batch job: it exited with 0
+	PhaseFailed   Phase = "failed"   // its restarts are used up: waits for an edit or a retry
+	PhaseEnded    Phase = "ended"    // stopped, since the leader of its allocation has ended
 )
 
 // AllocStatus is the half of an allocation that the allocs controller
@@ -65,6 +72,10 @@ const (
 type AllocStatus struct {
 	Tasks      map[string]TaskStatus `json:"tasks,omitempty"`
 	Conditions []Condition           `json:"conditions,omitempty"`
+	// StartedAt is when the last of the tasks was first seen to run; zero before.
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// Checks are the states of the checks, by CheckTarget.Key.
+	Checks map[string]CheckState `json:"checks,omitempty"`
 	// EndedAt is when the allocation was seen to be wanted no more and to have
 	// no running container; zero while it lives.
 	EndedAt time.Time `json:"ended_at,omitzero"`
@@ -86,17 +97,26 @@ type TaskStatus struct {
 	NextRetry     time.Time `json:"next_retry,omitzero"`     // nothing is tried before
 	StoppingSince time.Time `json:"stopping_since,omitzero"` // the stop signal was sent
 	KilledAt      time.Time `json:"killed_at,omitzero"`      // SIGKILL was sent
-	LastExit      *Exit     `json:"last_exit,omitempty"`
-	LastError     *Failure  `json:"last_error,omitempty"`
+	DrainingSince time.Time `json:"draining_since,omitzero"` // the services were withdrawn
+	// WindowStart and WindowRestarts count, for a restart block, the restarts of
+	// the interval that began at WindowStart.
+	WindowStart    time.Time `json:"window_start,omitzero"`
+	WindowRestarts int       `json:"window_restarts,omitempty"`
+	// FailedGeneration is the generation in which the restarts were used up.
+	FailedGeneration uint64   `json:"failed_generation,omitempty"`
+	LastExit         *Exit    `json:"last_exit,omitempty"`
+	LastError        *Failure `json:"last_error,omitempty"`
 }
 
 // Exit is how a container ended.
 type Exit struct {
-	Code      int       `json:"code"`
-	OOMKilled bool      `json:"oom_killed,omitempty"`
-	Error     string    `json:"error,omitempty"` // the engine's word
-	At        time.Time `json:"at"`
-	Attempt   int       `json:"attempt"`
+	Code      int    `json:"code"`
+	OOMKilled bool   `json:"oom_killed,omitempty"`
+	Error     string `json:"error,omitempty"` // the engine's word
+	// Stopped says that we stopped it: a check, or Docker's HEALTHCHECK, failed.
+	Stopped string    `json:"stopped,omitempty"`
+	At      time.Time `json:"at"`
+	Attempt int       `json:"attempt"`
 }
 
 // Failure is the last error of a task, as people see it.

@@ -64,7 +64,7 @@ func TestAuthAndHashes(t *testing.T) {
 	}{
 		"password": {func(c *job.Config) { c.Auth = &job.Auth{Username: "u", Password: job.NewSecret("two")} }, false, nil},
 		"username": {func(c *job.Config) { c.Auth = &job.Auth{Username: "v"} }, true, []string{"auth.a.username"}},
-		"no auth":  {func(c *job.Config) { c.Auth = nil }, true, []string{"auth.a", "auth.a.username"}},
+		"no auth":  {func(c *job.Config) { c.Auth = nil }, true, []string{"auth.a.username"}},
 		"soft":     {func(c *job.Config) { c.AuthSoftFail = true }, true, []string{"auth_soft_fail.a"}},
 		"timeout":  {func(c *job.Config) { c.ImagePullTimeout = 1 }, true, []string{"image_pull_timeout.a"}},
 	} {
@@ -77,7 +77,7 @@ func TestAuthAndHashes(t *testing.T) {
 		if job.SpecHash(edited, h) != job.SpecHash(base, g) || job.SpecHash(edited, h) != job.SpecHash(plain, &plain.Groups[0]) {
 			t.Errorf("%s: another spec_hash", name)
 		}
-		if diff := cmp.Diff(tc.inPlace, job.ChangedInPlace(g, h)); diff != "" {
+		if diff := cmp.Diff(tc.inPlace, job.ChangedInPlace(base, g, edited, h)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 		if got := job.ChangedFields(base, g, edited, h); len(got) > 0 {

@@ -18,31 +18,32 @@ func ChangedFields(oldJob *Job, oldGroup *Group, newJob *Job, newGroup *Group) [
 }
 
 // ChangedInPlace names, sorted, the fields of a group that differ and need no
-// new container (count, update, kill_timeout, force_pull, auth, auth_soft_fail,
-// image_pull_timeout). A password is not compared: nobody keeps the old one.
-func ChangedInPlace(oldGroup, newGroup *Group) []string {
-	type soft struct {
-		Count    int             `json:"count"`
-		Update   Update          `json:"update"`
-		Kill     map[string]any  `json:"kill_timeout"`
-		Pull     map[string]bool `json:"force_pull"`
-		Auth     map[string]any  `json:"auth"`
-		SoftFail map[string]bool `json:"auth_soft_fail"`
-		Timeout  map[string]any  `json:"image_pull_timeout"`
+// new container: count, update, restart, service, constraint,
+// shutdown_delay, leader, kill_timeout, advertise_ipv6_address, and what is
+// about the pull alone. Those of a task end in its name. A password is not
+// compared: nobody keeps the old one.
+func ChangedInPlace(oldJob *Job, oldGroup *Group, newJob *Job, newGroup *Group) []string {
+	return diffKeys(flatten(inPlace(oldJob, oldGroup)), flatten(inPlace(newJob, newGroup)))
+}
+
+// inPlace is the counterpart of canonical. Two forms that are equal in both
+// mean the same group.
+func inPlace(j *Job, g *Group) map[string]any {
+	out := map[string]any{
+		"count": g.Count, "update": g.Update, "restart": g.Restart, "service": g.Services,
+		"constraint": slices.Concat(j.Constraints, g.Constraints), "shutdown_delay": g.ShutdownDelay,
 	}
-	of := func(g *Group) soft {
-		s := soft{
-			Count: g.Count, Update: g.Update, Kill: map[string]any{}, Pull: map[string]bool{},
-			Auth: map[string]any{}, SoftFail: map[string]bool{}, Timeout: map[string]any{},
+	for _, t := range g.Tasks {
+		for field, v := range map[string]any{
+			"kill_timeout": t.KillTimeout, "restart": t.Restart, "service": t.Services, "constraint": t.Constraints,
+			"shutdown_delay": t.ShutdownDelay, "leader": t.Leader,
+			"advertise_ipv6_address": t.Config.AdvertiseIPv6Address, "force_pull": t.Config.ForcePull,
+			"auth": t.Config.Auth, "auth_soft_fail": t.Config.AuthSoftFail, "image_pull_timeout": t.Config.ImagePullTimeout,
+		} {
+			out[field+"."+t.Name] = v
 		}
-		for _, t := range g.Tasks {
-			s.Kill[t.Name], s.Pull[t.Name] = t.KillTimeout, t.Config.ForcePull
-			s.Auth[t.Name], s.SoftFail[t.Name] = t.Config.Auth, t.Config.AuthSoftFail
-			s.Timeout[t.Name] = t.Config.ImagePullTimeout
-		}
-		return s
 	}
-	return diffKeys(flatten(of(oldGroup)), flatten(of(newGroup)))
+	return out
 }
 
 func diffKeys(a, b map[string]any) []string {
@@ -94,6 +95,7 @@ func walk(out map[string]any, path string, v any) {
 			out[joinPath(path, key)+".position"] = i
 			walk(out, joinPath(path, key), w)
 		}
+	case nil: // as if it were not there
 	default:
 		out[path] = v
 	}

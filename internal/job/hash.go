@@ -37,11 +37,11 @@ type canonicalTask struct {
 	Logs       Logs              `json:"logs,omitzero"`
 	Ports      []Port            `json:"ports,omitempty"`
 	KillSignal string            `json:"kill_signal,omitempty"`
+	Artifacts  []Artifact        `json:"artifact,omitempty"`
 }
 
-// canonical leaves out what needs no new container: count, update,
-// kill_timeout, force_pull and what else is about the pull alone, and every
-// value at its default.
+// canonical leaves out what needs no new container (what ChangedInPlace names)
+// and every value at its default.
 func canonical(j *Job, g *Group) canonicalGroup {
 	c := canonicalGroup{
 		Job: j.Name, Group: g.Name,
@@ -53,6 +53,7 @@ func canonical(j *Job, g *Group) canonicalGroup {
 			Name: t.Name, User: t.User, Config: t.Config, Env: t.Env, Meta: t.Meta,
 			CPU: t.Resources.CPU, MemoryMB: t.Resources.MemoryMB, MemoryMax: t.Resources.MemoryMaxMB,
 			Logs: t.Logs, Ports: t.Resources.Ports, KillSignal: t.KillSignal,
+			Artifacts: t.Artifacts,
 		}
 		if ct.CPU == DefaultCPU {
 			ct.CPU = 0
@@ -68,6 +69,7 @@ func canonical(j *Job, g *Group) canonicalGroup {
 		}
 		ct.Config.ForcePull = false
 		ct.Config.Auth, ct.Config.AuthSoftFail, ct.Config.ImagePullTimeout = nil, false, 0
+		ct.Config.AdvertiseIPv6Address = false
 		c.Tasks = append(c.Tasks, ct)
 	}
 	return c

@@ -43,7 +43,7 @@ func TestNewFieldsChangeNoHash(t *testing.T) {
 // A container is made from every option of its config, so each must change its
 // SpecHash, but for those that say how its image is brought.
 func TestEveryOptionIsInTheSpecHash(t *testing.T) {
-	in := map[string]bool{"force_pull": false, "auth": false, "auth_soft_fail": false, "image_pull_timeout": false}
+	in := map[string]bool{"force_pull": false, "auth": false, "auth_soft_fail": false, "image_pull_timeout": false, "advertise_ipv6_address": false}
 	typ := reflect.TypeFor[Config]()
 	for i := range typ.NumField() {
 		j := plainJob()

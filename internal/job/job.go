@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Type says how the allocations of a job are placed and when they are done.
 type Type string
@@ -10,18 +13,21 @@ type Type string
 const (
 	TypeService Type = "service"
 	TypeSystem  Type = "system"
+	TypeBatch   Type = "batch" // runs until it exits with 0
 )
 
 // Defaults of the language (Nomad's jobspec, but for the log driver).
 const (
-	DefaultCPU             = 100              // MHz
-	DefaultMemoryMB        = 300              // MB, 1024 * 1024 bytes each
-	DefaultKillTimeout     = 5 * time.Second  // between the stop signal and SIGKILL
-	DefaultMaxParallel     = 1                // allocations replaced at a time
-	DefaultMinHealthyTime  = 10 * time.Second // running for so long is healthy
-	DefaultNetworkMode     = "bridge"         // config.network_mode
-	DriverDocker           = "docker"         // the only task driver
-	GroupNetworkModeBridge = "bridge"         // network.mode of a group
+	DefaultCPU              = 100              // MHz
+	DefaultMemoryMB         = 300              // MB, 1024 * 1024 bytes each
+	DefaultKillTimeout      = 5 * time.Second  // between the stop signal and SIGKILL
+	DefaultMaxParallel      = 1                // allocations replaced at a time
+	DefaultMinHealthyTime   = 10 * time.Second // running for so long is healthy
+	DefaultHealthyDeadline  = 5 * time.Minute  // for an allocation to become healthy once it has started
+	DefaultProgressDeadline = 10 * time.Minute // between two allocations of an update that become healthy
+	DefaultNetworkMode      = "bridge"         // config.network_mode
+	DriverDocker            = "docker"         // the only task driver
+	GroupNetworkModeBridge  = "bridge"         // network.mode of a group
 )
 
 // Job is one job block of a manifest, or the job that a bare group or task
@@ -30,24 +36,61 @@ type Job struct {
 	Name        string            `json:"name"`
 	Type        Type              `json:"type"`
 	Datacenters []string          `json:"datacenters,omitempty"`
+	Constraints []Constraint      `json:"constraint,omitempty"`
 	Meta        map[string]string `json:"meta,omitempty"`
 	Groups      []Group           `json:"groups"`
 }
 
 // Group is a set of tasks that are placed together, Count times.
 type Group struct {
-	Name   string            `json:"name"`
-	Count  int               `json:"count"`
-	Meta   map[string]string `json:"meta,omitempty"`
-	Update Update            `json:"update"`
-	Ports  []Port            `json:"ports,omitempty"` // of the group's network block
-	Tasks  []Task            `json:"tasks"`
+	Name        string            `json:"name"`
+	Count       int               `json:"count"`
+	Meta        map[string]string `json:"meta,omitempty"`
+	Update      Update            `json:"update"`
+	Ports       []Port            `json:"ports,omitempty"`   // of the group's network block
+	Restart     *Restart          `json:"restart,omitempty"` // of the tasks that have none of their own
+	Services    []Service         `json:"service,omitempty"`
+	Constraints []Constraint      `json:"constraint,omitempty"`
+	// ShutdownDelay is the time between the withdrawal of the services and the
+	// first stop signal.
+	ShutdownDelay Duration `json:"shutdown_delay,omitempty"`
+	Tasks         []Task   `json:"tasks"`
 }
+
+// What makes an allocation healthy (Update.HealthCheck).
+const (
+	HealthByChecks = "checks"      // tasks run, HEALTHCHECKs and checks pass
+	HealthByTasks  = "task_states" // tasks run
+)
+
+// NoDeadline is the ProgressDeadline of an update that has none.
+const NoDeadline = Duration(-1)
 
 // Update says how allocations are replaced when the group's SpecHash changes.
 type Update struct {
 	MaxParallel    int      `json:"max_parallel"`
 	MinHealthyTime Duration `json:"min_healthy_time"`
+	// HealthyDeadline and ProgressDeadline are read through HealthyWithin and
+	// ProgressWithin: 0 is the default.
+	HealthyDeadline  Duration `json:"healthy_deadline,omitempty"`
+	ProgressDeadline Duration `json:"progress_deadline,omitempty"`
+	AutoRevert       bool     `json:"auto_revert,omitempty"`  // put the last healthy generation back, once
+	HealthCheck      string   `json:"health_check,omitempty"` // empty is HealthByChecks
+}
+
+// HealthyWithin is how long an allocation may take to become healthy, from the
+// start of its last task.
+func (u Update) HealthyWithin() time.Duration {
+	return cmp.Or(u.HealthyDeadline.Std(), DefaultHealthyDeadline)
+}
+
+// ProgressWithin is how long an update may take from one allocation that
+// becomes healthy to the next. ok is false if there is no bound.
+func (u Update) ProgressWithin() (d time.Duration, ok bool) {
+	if u.ProgressDeadline == NoDeadline {
+		return 0, false
+	}
+	return cmp.Or(u.ProgressDeadline.Std(), DefaultProgressDeadline), true
 }
 
 // Task is one container of an allocation.
@@ -62,6 +105,15 @@ type Task struct {
 	Logs        Logs              `json:"logs,omitzero"`
 	KillTimeout Duration          `json:"kill_timeout"`
 	KillSignal  string            `json:"kill_signal,omitempty"`
+	Artifacts   []Artifact        `json:"artifact,omitempty"`
+	Restart     *Restart          `json:"restart,omitempty"` // nil is the group's
+	Services    []Service         `json:"service,omitempty"`
+	Constraints []Constraint      `json:"constraint,omitempty"`
+	// ShutdownDelay is the task's own time between the withdrawal of the
+	// services and its stop signal, after the group's.
+	ShutdownDelay Duration `json:"shutdown_delay,omitempty"`
+	// Leader ends the allocation when it has ended itself.
+	Leader bool `json:"leader,omitempty"`
 }
 
 // Resources is what a task may use of the host.
@@ -145,6 +197,10 @@ type Config struct {
 	MemoryHardLimitMB int `json:"memory_hard_limit,omitempty"`
 
 	Logging *Logging `json:"logging,omitempty"`
+
+	// AdvertiseIPv6Address makes services with the container's address use the
+	// IPv6 one. It is in no SpecHash.
+	AdvertiseIPv6Address bool `json:"advertise_ipv6_address,omitempty"`
 
 	// What follows is about bringing the image and in no SpecHash.
 
