@@ -56,14 +56,15 @@ type play struct {
 	records    map[string]store.JobRecord
 	deploy     map[string]store.DeploymentRecord
 	highest    map[string]uint64
-	specs      map[string]*job.Job // by alloc id
+	specs      map[string]*job.Job // by alloc id, with what changes in place as it is now
+	made       map[string]*job.Job // by alloc id, of the generation that it is in
 	allocs     map[string]*job.Alloc
 	containers map[string][]observed.Container // by alloc id
 	pinned     map[string]map[string]string    // by alloc id, of those that are there
 	seen       time.Time
 	gapFrom    time.Time
 	gapTo      time.Time
-	made       int
+	placed     int
 	out        []job.Forecast
 }
 
@@ -72,7 +73,7 @@ func (c *Controller) newPlay() *play {
 	p := &play{
 		c: c, begin: now, now: now, names: c.jobNames(),
 		records: c.Store.Jobs.All(), deploy: c.Store.Deployments.All(), highest: map[string]uint64{},
-		specs: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
+		specs: map[string]*job.Job{}, made: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string][]observed.Container{}, pinned: map[string]map[string]string{},
 	}
 	engine := c.Observe.Status()
@@ -102,7 +103,7 @@ func (c *Controller) newPlay() *play {
 func (p *play) add(a job.Alloc) {
 	id := a.Spec.ID
 	p.allocs[id] = &a
-	p.specs[id] = p.c.specOf(a.Spec)
+	p.specs[id], p.made[id] = p.c.specOf(a.Spec), p.c.madeFrom(a.Spec)
 	p.containers[id] = slices.Clone(p.c.Observe.Alloc(id))
 	p.pinned[id] = p.c.pinned(a.Spec)
 }
@@ -135,12 +136,14 @@ func (p *play) planJob(name string) (acted bool, wake time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(p.allocs)) {
 		if a := p.allocs[id]; a.Spec.Job == name {
 			in.Allocs = append(in.Allocs, *a)
-			if p.specs[id] != nil {
-				in.Specs[id] = p.specs[id]
+			if p.made[id] != nil {
+				in.Specs[id] = p.made[id]
 			}
 		}
 	}
+	in.GapTo, in.Stable = p.gapTo, p.c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
+		in.Unmet = unmet(p.c.Node(), in.Record.Spec)
 		in.WaitFor = sharing(name, in.Record.Spec, p.records, p.live)
 		p.probe(&in)
 	}
@@ -167,32 +170,35 @@ func (p *play) apply(in JobInput, a Action) {
 	case ActionPlace, ActionPrepare:
 		f.Alloc = p.place(in, a)
 	case ActionPromote:
-		p.allocs[a.AllocID].Spec.Desired = job.DesiredRun
+		spec := &p.allocs[a.AllocID].Spec
+		spec.Desired, spec.Reason, spec.RunAt = job.DesiredRun, a.Reason, p.now
 	case ActionStop:
-		p.allocs[a.AllocID].Spec.Desired = job.DesiredStop
+		spec := &p.allocs[a.AllocID].Spec
+		spec.Desired, spec.Reason = job.DesiredStop, a.Reason
 	case ActionAdvance:
-		p.allocs[a.AllocID].Spec.Generation = in.Record.Generation
-		p.specs[a.AllocID] = in.Record.Spec
+		p.allocs[a.AllocID].Spec.Generation = a.Generation
+		p.specs[a.AllocID], p.made[a.AllocID] = in.target(a), in.target(a)
 	}
 	p.say(f)
 }
 
 func (p *play) place(in JobInput, a Action) string {
-	p.made++
-	id := fmt.Sprintf("new-%d", p.made)
-	g := in.Record.Spec.Group(a.Group)
+	p.placed++
+	id := fmt.Sprintf("new-%d", p.placed)
+	target := in.target(a)
+	g := target.Group(a.Group)
 	spec := job.AllocSpec{
-		ID: id, Job: in.Name, Group: a.Group, Index: a.Index, Generation: in.Record.Generation,
-		SpecHash: job.SpecHash(in.Record.Spec, g), Desired: job.DesiredRun, CreatedAt: p.now,
+		ID: id, Job: in.Name, Group: a.Group, Index: a.Index, Generation: a.Generation,
+		SpecHash: job.SpecHash(target, g), Desired: job.DesiredRun, CreatedAt: p.now, RunAt: p.now,
 	}
 	if a.Kind == ActionPrepare {
-		spec.Desired = job.DesiredPrepare
+		spec.Desired, spec.RunAt = job.DesiredPrepare, time.Time{}
 	}
 	// An image that cannot be resolved is refused at its placement, with a
 	// message; the forecast shows the placement.
-	spec.Images, _ = p.c.images(in.Record.Spec, g, spec)
+	spec.Images, _ = p.c.images(target, g, spec)
 	p.allocs[id] = &job.Alloc{Spec: spec}
-	p.specs[id] = in.Record.Spec
+	p.specs[id], p.made[id] = target, target
 	p.pinned[id] = p.c.pinned(spec)
 	return id
 }
@@ -205,7 +211,9 @@ func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 	}
 	if in.Job != nil {
 		in.Group = in.Job.Group(a.Spec.Group)
+		in.Services = allocServices(p.c.Node(), in)
 	}
+	in.Checks = passing(&in)
 	p.c.requested(&in)
 	plan := PlanAlloc(in)
 	ended := a.Status.EndedAt
@@ -218,6 +226,24 @@ func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 	p.say(job.Forecast{Job: a.Spec.Job, Alloc: id, Task: s.Task, Do: string(s.Kind), What: s.String(), Reason: s.Reason, Fields: s.Fields})
 	p.do(a, s)
 	return true, time.Time{}
+}
+
+// passing lets every check of an allocation pass from the moment at which its
+// container runs: a forecast is about what goes well. A state that is known
+// stays until there is another container.
+func passing(in *AllocInput) map[string]job.CheckState {
+	out := map[string]job.CheckState{}
+	for _, c := range checksOf(in) {
+		cur := in.current(c.task(in))
+		if cur == nil {
+			continue
+		}
+		out[c.key] = job.CheckState{Status: job.CheckPassing, Since: cur.StartedAt, Container: cur.ID}
+		if st, known := in.Status.Checks[c.key]; known && st.Container == cur.ID {
+			out[c.key] = st
+		}
+	}
+	return out
 }
 
 // do lets a step succeed.

@@ -32,6 +32,9 @@ func (t *taskPlanner) retry() {
 	if e := t.ts.LastError; e != nil && e.At.Before(at) {
 		t.ts.LastError, t.ts.Failures, t.ts.NextRetry = nil, 0, time.Time{}
 	}
+	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.FailedGeneration != 0 && t.ts.LastError == nil {
+		t.unfail()
+	}
 	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && !t.ts.NextRetry.IsZero() {
 		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
 	}
