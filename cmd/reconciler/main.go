@@ -1,8 +1,8 @@
 // Command reconciler runs containers on one host from files: it keeps the
 // Docker engine at what the HCL manifests in a directory say.
 //
-// The package owns the wiring of the rooms and the command line. Each verb
-// stands in a file of its own.
+// The package owns the command line: flags, the configuration, signals and the
+// log. Each verb stands in a file of its own; internal/agent wires the rooms.
 package main
 
 import (

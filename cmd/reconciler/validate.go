@@ -54,7 +54,7 @@ func checkConfig(cmd *cobra.Command, path string) (bad bool) {
 		fmt.Fprintln(cmd.OutOrStdout(), err)
 		return true
 	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range cfg.Warnings("") {
 		fmt.Fprintln(cmd.OutOrStdout(), "Warning: "+w)
 	}
 	return false

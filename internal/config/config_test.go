@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 	if err := want.Validate(); err != nil {
 		t.Errorf("the default is not valid: %v", err)
 	}
-	if w := want.Warnings(); len(w) != 0 {
+	if w := want.Warnings(""); len(w) != 0 {
 		t.Errorf("the default has warnings: %q", w)
 	}
 }

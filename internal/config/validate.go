@@ -66,15 +66,20 @@ func (c Config) Validate() error {
 }
 
 // Warnings tells what c has that will not do what its author may expect. Ask
-// when flags are set: one of them may have taken the cause away.
-func (c Config) Warnings() []string {
+// when flags are set: one of them may have taken the cause away. The engine is
+// the address that the Docker client speaks to; "" if there is no client, and
+// then Endpoint is all that is known.
+func (c Config) Warnings(engine string) []string {
 	var out []string
 	docker := c.Client.Docker
 	if docker.TLS.Set() && docker.Endpoint == "" {
 		out = append(out, "docker.tls.* is ignored: set docker.endpoint too")
 	}
-	if u, err := url.Parse(docker.Endpoint); err == nil && docker.Endpoint != "" && u.Scheme != "unix" && !loopback(u.Hostname()) {
-		out = append(out, fmt.Sprintf("docker.endpoint %s is another host: binds, allocation directories and port tests mean this one", docker.Endpoint))
+	if engine == "" {
+		engine = docker.Endpoint
+	}
+	if u, err := url.Parse(engine); err == nil && engine != "" && u.Scheme != "unix" && !loopback(u.Hostname()) {
+		out = append(out, fmt.Sprintf("the Docker engine at %s is on another host: binds, allocation directories and port tests mean this one", engine))
 	}
 	return out
 }

@@ -54,23 +54,27 @@ func TestValidate(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	remote := "docker.endpoint tcp://10.0.0.1:2375 is another host: binds, allocation directories and port tests mean this one"
+	remote := "the Docker engine at tcp://10.0.0.1:2375 is on another host: binds, allocation directories and port tests mean this one"
 	for _, tc := range []struct {
-		name string
-		set  Docker
-		want []string
+		name   string
+		set    Docker
+		engine string // that the client speaks to
+		want   []string
 	}{
-		{"TLS without an endpoint", Docker{TLS: TLS{CA: "/ca.pem"}}, []string{"docker.tls.* is ignored: set docker.endpoint too"}},
-		{"TLS with one", Docker{Endpoint: "tcp://127.0.0.1:2376", TLS: TLS{CA: "/ca.pem"}}, nil},
-		{"another host", Docker{Endpoint: "tcp://10.0.0.1:2375"}, []string{remote}},
-		{"this host", Docker{Endpoint: "http://localhost:2375"}, nil},
-		{"this host by IPv6", Docker{Endpoint: "tcp://[::1]:2375"}, nil},
-		{"a socket", Docker{Endpoint: "unix:///run/docker.sock"}, nil},
+		{"TLS without an endpoint", Docker{TLS: TLS{CA: "/ca.pem"}}, "", []string{"docker.tls.* is ignored: set docker.endpoint too"}},
+		{"TLS with one", Docker{Endpoint: "tcp://127.0.0.1:2376", TLS: TLS{CA: "/ca.pem"}}, "", nil},
+		{"another host", Docker{Endpoint: "tcp://10.0.0.1:2375"}, "", []string{remote}},
+		{"this host", Docker{Endpoint: "http://localhost:2375"}, "", nil},
+		{"this host by IPv6", Docker{Endpoint: "tcp://[::1]:2375"}, "", nil},
+		{"a socket", Docker{Endpoint: "unix:///run/docker.sock"}, "", nil},
+		{"another host by the environment", Docker{}, "tcp://10.0.0.1:2375", []string{remote}},
+		{"this host by the environment", Docker{}, "tcp://127.0.0.1:2375", nil},
+		{"the default socket", Docker{}, "unix:///var/run/docker.sock", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := Default()
 			c.Client.Docker = tc.set
-			if diff := cmp.Diff(tc.want, c.Warnings()); diff != "" {
+			if diff := cmp.Diff(tc.want, c.Warnings(tc.engine)); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})

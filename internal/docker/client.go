@@ -51,19 +51,6 @@ func NewClient(cfg ClientConfig) (*client.Client, error) {
 	return cli, nil
 }
 
-// Warnings are what cmd should say about an accepted ClientConfig.
-func Warnings(cfg ClientConfig, cli *client.Client) []string {
-	var out []string
-	if cfg.Endpoint == "" && cfg.tls() {
-		out = append(out, "docker.tls.* is ignored: docker.endpoint is not set")
-	}
-	if host := cli.DaemonHost(); !strings.HasPrefix(host, "unix://") {
-		out = append(out, fmt.Sprintf("the Docker engine at %s may be on another host: "+
-			"binds, allocation directories and port tests mean this one", host))
-	}
-	return out
-}
-
 func checkHost(host string) error {
 	scheme, path, _ := strings.Cut(host, "://")
 	switch scheme {

@@ -2,21 +2,14 @@ package dockertest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"reconciler/desired"
-	"reconciler/gc"
-	"reconciler/internal/allocdir"
-	"reconciler/internal/docker"
-	"reconciler/internal/host"
+	"reconciler/internal/agent"
+	"reconciler/internal/config"
 	"reconciler/internal/job"
-	"reconciler/observed"
-	"reconciler/reconcile"
-	"reconciler/store"
 )
 
 // TestAgentLivesInABubble is the reason for this package: the cache, both
@@ -73,54 +66,38 @@ func (r *rig) quiet(t *testing.T, d time.Duration) {
 	}
 }
 
-// agent is what cmd wires, without the parts that need sockets and inotify.
-type agent struct {
-	st  *store.Store
-	gen uint64
-	rig *rig
+// process is the whole agent, without the parts that need sockets and inotify.
+type process struct {
+	*agent.Agent
+	manifests string
+	rig       *rig
 }
 
-func startAgent(t *testing.T, r *rig) *agent {
+func startAgent(t *testing.T, r *rig) *process {
 	t.Helper()
-	st, err := store.Open(filepath.Join(t.TempDir(), "data"), store.Options{Log: quiet()})
+	cfg := config.Default()
+	cfg.DataDir, cfg.ManifestDir = filepath.Join(t.TempDir(), "data"), t.TempDir()
+	cfg.Client.NetworkIP, cfg.Client.Docker.CleanupImageDelay = "127.0.0.1", time.Hour
+	a, err := agent.New(agent.Options{Config: cfg, Client: r.cli, Poll: 20 * time.Second, Mute: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := observed.New(r.cli, st.NodeID(), st, quiet())
-	dirs := allocdir.New(st.Dir())
-	prov := ledger{st}
-	engine := docker.New(r.cli, docker.Options{}, dockerDirs{dirs}, prov, quiet())
-	controller := reconcile.New(reconcile.Config{
-		Node:  func() job.Node { return job.Node{ID: st.NodeID(), Name: "host", Datacenter: "dc1", Region: "global"} },
-		Store: st, Observe: cache, Runtime: engine, Dirs: dirs, Log: quiet(),
-		Ports: host.NewPorts(host.PortOptions{Address: "127.0.0.1", Min: 20000, Max: 20100}, func() []host.PublishedPort { return nil }),
-	})
-	collector := gc.New(gc.Config{Enabled: true, Delay: time.Hour}, st,
-		gc.Parts{Observer: cache, Remover: engine, Ledger: prov, Dirs: dirs, Reaper: controller}, quiet())
-	cache.OnChange(func(h observed.Hint) { controller.Hint(h); collector.Nudge() })
-
 	ctx, cancel := context.WithCancel(t.Context())
-	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{st.Run, cache.Run, controller.Run, collector.Run} {
-		g.Go(func() error { return run(ctx) })
-	}
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := g.Wait(); err != nil {
-			t.Error(err)
-		}
-		if err := st.Close(); err != nil {
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	time.Sleep(time.Second)
-	return &agent{st: st, rig: r}
+	return &process{Agent: a, manifests: cfg.ManifestDir, rig: r}
 }
 
-// edit is what desired does with a manifest.
-func (a *agent) edit(t *testing.T, tag string) {
+// edit puts a manifest in the place of the one before.
+func (a *process) edit(t *testing.T, tag string) {
 	t.Helper()
-	jobs, problems := desired.Parse("app.hcl", []byte(`
+	err := os.WriteFile(filepath.Join(a.manifests, "app.hcl"), []byte(`
 job "app" {
   group "app" {
     task "app" {
@@ -128,21 +105,18 @@ job "app" {
       config { image = "registry.example/`+tag+`" }
     }
   }
-}`))
-	if len(jobs) != 1 {
-		t.Fatalf("%+v", problems)
+}`), 0o644)
+	if err != nil {
+		t.Fatal(err)
 	}
-	a.gen++
-	a.st.Specs.Put(store.SpecKey("app", a.gen), store.SpecRecord{Spec: jobs[0]})
-	a.st.Jobs.Put("app", store.JobRecord{Generation: a.gen, Hash: job.Hash(jobs[0]), File: "app.hcl", Spec: jobs[0]})
 }
 
 // running returns the id of the one container of the job that runs.
-func (a *agent) running(t *testing.T, image string) string {
+func (a *process) running(t *testing.T, image string) string {
 	t.Helper()
 	var ids []string
 	for _, c := range a.rig.Containers() {
-		if c.Config.Labels[job.LabelNodeID] != a.st.NodeID() || !c.State.Running {
+		if c.Config.Labels[job.LabelNodeID] != a.Store.NodeID() || !c.State.Running {
 			continue
 		}
 		if c.Config.Image != image {
@@ -155,49 +129,3 @@ func (a *agent) running(t *testing.T, image string) string {
 	}
 	return ids[0]
 }
-
-type dockerDirs struct{ dirs *allocdir.Dirs }
-
-func (d dockerDirs) Task(alloc, task string) docker.Paths {
-	p := d.dirs.Task(alloc, task)
-	return docker.Paths{Alloc: p.Alloc, Local: p.Local, Secrets: p.Secrets, Dir: p.Dir}
-}
-
-func (d dockerDirs) Resolve(alloc, task, rel string) (string, error) {
-	return d.dirs.Resolve(alloc, task, rel)
-}
-
-// ledger is the puller's memory in the store, as cmd has it.
-type ledger struct{ st *store.Store }
-
-func (l ledger) Intend(ctx context.Context, ref, source string) error {
-	l.st.Intents.Put(store.IntentKey(ref), store.ImageIntent{Ref: ref, Source: source, At: time.Now().UTC()})
-	return l.st.Sync(ctx)
-}
-
-func (l ledger) Done(ref, id string, ours bool, size int64) {
-	if id != "" && ours {
-		l.Adopt(id, store.ImageProvenance{Refs: []string{ref}, Source: docker.SourcePull, Size: size, At: time.Now().UTC()})
-	}
-	l.DropIntent(ref)
-}
-
-func (l ledger) Known(id string) bool {
-	_, ok := l.st.Provenance.Get(id)
-	return ok
-}
-
-func (l ledger) Intended(ref string) bool {
-	_, ok := l.st.Intents.Get(store.IntentKey(ref))
-	return ok
-}
-
-func (l ledger) Adopt(id string, add store.ImageProvenance) {
-	if old, had := l.st.Provenance.Get(id); had {
-		add = gc.MergeProvenance(old, add)
-	}
-	l.st.Provenance.Put(id, add)
-}
-
-func (l ledger) Forget(id string)      { l.st.Provenance.Delete(id) }
-func (l ledger) DropIntent(ref string) { l.st.Intents.Delete(store.IntentKey(ref)) }

@@ -252,3 +252,19 @@ func (e *Engine) handleInspect(c *call) error {
 func (e *Engine) hold(c *ctr, life <-chan struct{}) error {
 	return c.lock.take(context.Background(), life)
 }
+
+// take finds the container that the call names and takes its lock and the
+// engine's, for a change that is made at once. It must be released.
+func (e *Engine) take(c *call) (found *ctr, release func(), err error) {
+	if found, err = e.lookup(c.arg); err != nil {
+		return nil, nil, err
+	}
+	if err := e.hold(found, c.life); err != nil {
+		return nil, nil, err
+	}
+	e.mu.Lock()
+	return found, func() {
+		e.mu.Unlock()
+		found.lock.give()
+	}, nil
+}

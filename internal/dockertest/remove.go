@@ -99,16 +99,11 @@ func (e *Engine) handleRename(c *call) error {
 	if name == "" {
 		return invalid("Neither old nor new names may be empty")
 	}
-	found, err := e.lookup(c.arg)
+	found, release, err := e.take(c)
 	if err != nil {
 		return err
 	}
-	if err := e.hold(found, c.life); err != nil {
-		return err
-	}
-	defer found.lock.give()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer release()
 	if found.name == name {
 		return invalid("Renaming a container with the same name as its current name")
 	}
@@ -134,16 +129,11 @@ func (e *Engine) handleUpdate(c *call) error {
 	if err := checkRestart(req.RestartPolicy); err != nil {
 		return err
 	}
-	found, err := e.lookup(c.arg)
+	found, release, err := e.take(c)
 	if err != nil {
 		return err
 	}
-	if err := e.hold(found, c.life); err != nil {
-		return err
-	}
-	defer found.lock.give()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer release()
 	if found.state.removing || found.state.dead {
 		return broken("Cannot update container %s: container is marked for removal and cannot be \"update\"", found.id)
 	}

@@ -114,20 +114,29 @@ func (e *Engine) kill(c *ctr, life <-chan struct{}) error {
 	if err := e.send(c, unix.SIGKILL, life); err != nil {
 		return err
 	}
-	return awaitExit(exited, killPatience, life)
+	ended, err := awaitExit(exited, killPatience, life)
+	if err == nil && !ended {
+		err = broken("tried to kill container, but did not receive an exit event")
+	}
+	return err
 }
 
-// awaitExit waits until the process is gone and cleaned up.
-func awaitExit(exited <-chan struct{}, patience time.Duration, life <-chan struct{}) error {
-	t := time.NewTimer(patience)
-	defer t.Stop()
+// awaitExit waits until the process is gone and cleaned up, and reports
+// whether it is. Negative patience is without end.
+func awaitExit(exited <-chan struct{}, patience time.Duration, life <-chan struct{}) (bool, error) {
+	var late <-chan time.Time
+	if patience >= 0 {
+		t := time.NewTimer(patience)
+		defer t.Stop()
+		late = t.C
+	}
 	select {
 	case <-exited:
-		return nil
+		return true, nil
 	case <-life:
-		return errAborted
-	case <-t.C:
-		return broken("tried to kill container, but did not receive an exit event")
+		return false, errAborted
+	case <-late:
+		return false, nil
 	}
 }
 
@@ -169,20 +178,12 @@ func (e *Engine) stop(c *ctr, patience time.Duration, life <-chan struct{}) erro
 	if err := e.send(c, sig, life); err != nil && !isConflict(err) {
 		return err
 	}
-	var late <-chan time.Time
-	if patience >= 0 {
-		t := time.NewTimer(patience)
-		defer t.Stop()
-		late = t.C
+	ended, err := awaitExit(exited, patience, life)
+	if err == nil && !ended {
+		err = e.kill(c, life)
 	}
-	select {
-	case <-exited:
-	case <-life:
-		return errAborted
-	case <-late:
-		if err := e.kill(c, life); err != nil && !isConflict(err) {
-			return err
-		}
+	if err != nil && !isConflict(err) {
+		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -219,16 +220,11 @@ func (e *Engine) handleRestart(c *call) error {
 }
 
 func (e *Engine) handlePause(c *call) error {
-	found, err := e.lookup(c.arg)
+	found, release, err := e.take(c)
 	if err != nil {
 		return err
 	}
-	if err := e.hold(found, c.life); err != nil {
-		return err
-	}
-	defer found.lock.give()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer release()
 	switch {
 	case !found.state.running:
 		return conflict("Container %s is not running", found.id)
@@ -244,16 +240,11 @@ func (e *Engine) handlePause(c *call) error {
 }
 
 func (e *Engine) handleUnpause(c *call) error {
-	found, err := e.lookup(c.arg)
+	found, release, err := e.take(c)
 	if err != nil {
 		return err
 	}
-	if err := e.hold(found, c.life); err != nil {
-		return err
-	}
-	defer found.lock.give()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	defer release()
 	if !found.state.paused {
 		return broken("Container %s is not paused", found.id)
 	}

@@ -147,7 +147,8 @@ func TestCheckImports(t *testing.T) {
 	}{
 		{"allowed room", "gc/plan.go", "reconciler/observed", ""},
 		{"forbidden room", "gc/plan.go", "reconciler/internal/docker", "may not use internal/docker; gc decides"},
-		{"cmd may use all", "cmd/reconciler/agent.go", "reconciler/reconcile", ""},
+		{"a verb wires nothing", "cmd/reconciler/agent.go", "reconciler/reconcile", "wired in internal/agent"},
+		{"agent may use all", "internal/agent/agent.go", "reconciler/reconcile", ""},
 		{"docker outside its rooms", "reconcile/allocs.go", "github.com/docker/docker/client", "every write call"},
 		{"docker in its room", "internal/docker/pull.go", "github.com/docker/docker/client", ""},
 		{"bbolt outside store", "internal/control/status.go", "go.etcd.io/bbolt", "bbolt only in store"},

@@ -87,7 +87,7 @@ func (w *world) converged() {
 // records is the agent's state in words, for a story that went wrong.
 func (w *world) records() string {
 	var b strings.Builder
-	st := w.agent.st
+	st := w.agent.Store
 	for name, rec := range st.Jobs.All() {
 		d, _ := st.Deployments.Get(name)
 		fmt.Fprintf(&b, "  job %s gen %d held %q missing %v deleted %v phase %s: %+v\n", name, rec.Generation, rec.Held, rec.MissingSince, rec.Deleted, d.Phase, d.Conditions)
@@ -145,7 +145,7 @@ func (w *world) said() []string {
 
 // truthful checks that the plan has nothing to do.
 func (w *world) truthful() {
-	steps, err := w.agent.controller.Forecast()
+	steps, err := w.agent.Controller.Forecast()
 	if err != nil || len(steps) > 0 {
 		w.bad("truthful: nothing is left to do and the plan says %v, %v", steps, err)
 	}
@@ -166,8 +166,8 @@ func (w *world) images() {
 		keep[c.Image] = true
 	}
 	for id, refs := range w.e.Images() {
-		if _, ours := w.agent.st.Provenance.Get(id); ours && !keep[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
-			w.bad("image %.19s %v is still there and nothing needs it: %+v", id, refs, first(w.agent.st.Clocks.Get(id)))
+		if _, ours := w.agent.Store.Provenance.Get(id); ours && !keep[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
+			w.bad("image %.19s %v is still there and nothing needs it: %+v", id, refs, first(w.agent.Store.Clocks.Get(id)))
 		}
 	}
 	have := w.e.Images()

@@ -1,6 +1,6 @@
 // Package laws holds the whole agent to its promises: the store with its file,
 // the manifest watcher, the cache, both controllers, the write half, gc, the
-// allocation directories and the ports, wired as cmd wires them, over the
+// allocation directories and the ports, the agent of internal/agent, over the
 // engine in memory of internal/dockertest, in bubbles of testing/synctest.
 // Hours pass in milliseconds.
 //

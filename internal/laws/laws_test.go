@@ -413,7 +413,7 @@ func TestLaw14_DockerdAway(t *testing.T) {
 					w.same("dockerd away", before)
 				}
 				w.converged()
-				for _, st := range w.agent.st.AllocStatuses.All() {
+				for _, st := range w.agent.Store.AllocStatuses.All() {
 					for task, ts := range st.Tasks {
 						if ts.Crashes > 0 {
 							w.bad("dockerd away: task %s has %d crashes", task, ts.Crashes)
@@ -450,7 +450,7 @@ func TestLaw15_Bounded(t *testing.T) {
 			w.bad("bounded: 300 strangers caused %d calls", n)
 		}
 		w.after(5 * time.Minute)
-		if all, _ := w.agent.cache.Containers(); len(all) != len(w.e.Containers()) {
+		if all, _ := w.agent.Cache.Containers(); len(all) != len(w.e.Containers()) {
 			w.bad("bounded: the cache has %d containers, there are %d", len(all), len(w.e.Containers()))
 		}
 		if n := len(w.state()); n > size {
@@ -494,13 +494,13 @@ func TestLaw17_Truthful(t *testing.T) {
 		w.e.Registry().Fail(ref("3"), dockertest.RegistryFault{Kind: dockertest.Forbidden})
 		w.save("a.hcl", hcl(spec{name: "a", tag: "3", count: 2, port: true}))
 		w.after(settled)
-		d, _ := w.agent.st.Deployments.Get("a")
+		d, _ := w.agent.Store.Deployments.Get("a")
 		if d.Phase != "degraded" || !strings.Contains(fmt.Sprint(d.Conditions), "app:3") {
 			w.bad("truthful: a waits for an image and is %s: %+v", d.Phase, d.Conditions)
 		}
 		w.scribble("bc.hcl", "job {")
 		w.after(settled)
-		if m, _ := w.agent.st.Manifests.Get("bc.hcl"); len(m.Problems) == 0 || m.Problems[0].Line != 1 {
+		if m, _ := w.agent.Store.Manifests.Get("bc.hcl"); len(m.Problems) == 0 || m.Problems[0].Line != 1 {
 			w.bad("truthful: nothing says what is wrong with bc.hcl: %+v", m)
 		}
 		writes := w.marks()

@@ -575,11 +575,11 @@ func (p *people) onAgent(s step) bool {
 		p.up()
 	case "restart job":
 		if p.agent != nil {
-			_ = p.agent.controller.Ask(p.Context(), string(rune('a'+s.a%6)), reconcile.Restart)
+			_ = p.agent.Controller.Ask(p.Context(), string(rune('a'+s.a%6)), reconcile.Restart)
 		}
 	case "confirm":
 		if p.agent != nil {
-			_, _ = p.agent.watcher.ConfirmDeletions(p.Context())
+			_, _ = p.agent.Watcher.ConfirmDeletions(p.Context())
 		}
 	default:
 		return false
@@ -607,7 +607,7 @@ func (p *people) heal(last files) {
 	p.up()
 	p.write(last)
 	p.after(2 * time.Minute)
-	_, err := p.agent.watcher.ConfirmDeletions(p.Context())
+	_, err := p.agent.Watcher.ConfirmDeletions(p.Context())
 	p.must(err)
 }
 

@@ -1,11 +1,8 @@
 package laws
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,47 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"reconciler/desired"
+	"reconciler/internal/agent"
 	"reconciler/internal/dockertest"
-	"reconciler/internal/host"
 	"reconciler/internal/job"
-	"reconciler/observed"
 	"reconciler/reconcile"
-	"reconciler/store"
 )
 
 // forecast is what `reconciler plan` prints while no agent runs.
 func (w *world) forecast() []job.Forecast {
-	var st *store.Store
-	if _, err := os.Stat(filepath.Join(w.data, "state.db")); err != nil {
-		st = store.Memory(w.data)
-	} else if st, _, err = store.Read(w.data); err != nil {
-		w.bad("truthful: %v", err)
-		return nil
-	}
 	cli, tap := newClient(w)
-	cache := observed.New(cli, st.NodeID(), st, w.log)
-	ctx, cancel := context.WithCancel(w.Context())
-	done := make(chan error, 1)
-	go func() { done <- cache.Run(ctx) }()
-	defer func() {
-		cancel()
-		w.must(<-done)
-		tap.base.CloseIdleConnections()
-	}()
-	select {
-	case <-cache.Attempted():
-	case <-time.After(time.Minute):
-	}
-	err := desired.Preview(desired.Config{Dir: w.dir, Grace: grace, Poll: poll}, st, runningJobs{cache})
-	if err != nil {
-		w.bad("truthful: %v", err)
-	}
-	c := reconcile.New(reconcile.Config{
-		Node: w.node(st), Store: st, Observe: cache, Log: w.log, Now: w.now,
-		Ports: host.NewPorts(w.ports(), published{cache}.list),
-	})
-	out, err := c.Forecast()
+	defer tap.base.CloseIdleConnections()
+	out, err := agent.Forecast(w.Context(), w.options(cli))
 	if err != nil {
 		w.bad("truthful: %v", err)
 	}
@@ -176,7 +143,7 @@ func (p *people) promised(plan []job.Forecast) deeds {
 // done are the deeds since begin, as the events of the agent tell them.
 func (p *people) done(begin time.Time) deeds {
 	out := deeds{}
-	for _, e := range p.agent.st.Events() {
+	for _, e := range p.agent.Store.Events() {
 		for n := max(1, e.Count); n > 0 && e.Alloc != "" && !e.Time.Before(begin); n-- { // equal neighbours are counted
 			out[e.Alloc] = append(out[e.Alloc], deed{e.Task, e.Job + " " + e.Message})
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"reconciler/internal/dockertest"
-	"reconciler/internal/host"
 	"reconciler/internal/job"
 )
 
@@ -36,7 +35,7 @@ type world struct {
 	addr  string         // of the host's ports
 	dir   string         // manifests
 	data  string
-	agent *agent // nil while none runs
+	agent *process // nil while none runs
 	log   *logrus.Logger
 
 	strike atomic.Pointer[strike]
@@ -73,10 +72,6 @@ func (w *world) Fire(e *logrus.Entry) error {
 }
 
 func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
-
-func (w *world) ports() host.PortOptions {
-	return host.PortOptions{Address: w.addr, Min: 21000, Max: 21100}
-}
 
 // play runs a story in a bubble and returns what was wrong in it, with the
 // story. The witness looks at the engine after each of its events.

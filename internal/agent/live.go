@@ -1,11 +1,13 @@
-package main
+package agent
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"reconciler/internal/control"
+	"reconciler/internal/docker"
 	"reconciler/internal/job"
 	"reconciler/reconcile"
 	"reconciler/store"
@@ -21,27 +23,27 @@ const (
 )
 
 // Status draws the state of everything.
-func (a *agent) Status() control.Status {
-	return control.Build(a.store, control.Live{
-		Version: agentVersion(), Node: a.nodeName(),
+func (a *Agent) Status() control.Status {
+	return control.Build(a.Store, control.Live{
+		Version: a.version, Node: a.cfg.Name,
 		Docker: a.dockerStatus(), Manifests: a.manifestsStatus(), Pulls: a.pulls(),
-	}, time.Now())
+	}, a.now())
 }
 
 // Events returns what happened, oldest first.
-func (a *agent) Events() []store.Event { return a.store.Events() }
+func (a *Agent) Events() []store.Event { return a.Store.Events() }
 
 // Plan tells what would be done from here.
-func (a *agent) Plan() ([]job.Forecast, error) { return a.controller.Forecast() }
+func (a *Agent) Plan() ([]job.Forecast, error) { return a.Controller.Forecast() }
 
 // ConfirmDeletions lets the held deletions go on.
-func (a *agent) ConfirmDeletions(ctx context.Context) ([]string, error) {
-	return a.watcher.ConfirmDeletions(ctx)
+func (a *Agent) ConfirmDeletions(ctx context.Context) ([]string, error) {
+	return a.Watcher.ConfirmDeletions(ctx)
 }
 
 // Health is the verdict on the agent: whether its loops move, and whether it
 // sees the engine and the manifests.
-func (a *agent) Health() control.Health {
+func (a *Agent) Health() control.Health {
 	checks := map[string]string{"docker": "ok", "manifests": "ok", "store": "ok", "loops": "ok"}
 	if d := a.dockerStatus(); !d.Connected {
 		checks["docker"] = "away: " + d.Problem
@@ -49,10 +51,10 @@ func (a *agent) Health() control.Health {
 	if m := a.manifestsStatus(); !m.OK {
 		checks["manifests"] = m.Problem
 	}
-	if _, err := a.store.LastCommit(); err != nil {
+	if _, err := a.Store.LastCommit(); err != nil {
 		checks["store"] = err.Error()
 	}
-	if why := a.stuck(time.Now()); why != "" {
+	if why := a.stuck(a.now()); why != "" {
 		checks["loops"] = why
 	}
 	h := control.Health{OK: true, Checks: checks}
@@ -63,18 +65,18 @@ func (a *agent) Health() control.Health {
 }
 
 // stuck says which loop does not move; "" if all do.
-func (a *agent) stuck(now time.Time) string {
-	if last := a.watcher.DirStatus().LastScan; !last.IsZero() && now.Sub(last) > scanLimit {
+func (a *Agent) stuck(now time.Time) string {
+	if last := a.Watcher.DirStatus().LastScan; !last.IsZero() && now.Sub(last) > scanLimit {
 		return "the manifests were last looked at " + now.Sub(last).Round(time.Second).String() + " ago"
 	}
-	if d := a.controller.Stuck(); d > workerLimit {
+	if d := a.Controller.Stuck(); d > workerLimit {
 		return "a worker has been busy for " + d.Round(time.Second).String()
 	}
 	return ""
 }
 
-func (a *agent) dockerStatus() control.DockerStatus {
-	s, e := a.cache.Status(), a.cache.Engine()
+func (a *Agent) dockerStatus() control.DockerStatus {
+	s, e := a.Cache.Status(), a.Cache.Engine()
 	d := control.DockerStatus{
 		Connected: s.Connected, Since: s.Since, LastList: s.LastList, Problem: s.Problem,
 		Version: e.Version, APIVersion: e.APIVersion,
@@ -85,14 +87,14 @@ func (a *agent) dockerStatus() control.DockerStatus {
 	return d
 }
 
-func (a *agent) manifestsStatus() control.ManifestsStatus {
-	d := a.watcher.DirStatus()
+func (a *Agent) manifestsStatus() control.ManifestsStatus {
+	d := a.Watcher.DirStatus()
 	return control.ManifestsStatus{Dir: d.Dir, OK: d.OK, Problem: d.Problem, LastScan: d.LastScan}
 }
 
-func (a *agent) pulls() []control.Pull {
+func (a *Agent) pulls() []control.Pull {
 	var out []control.Pull
-	for _, p := range livePulls(a.engine) {
+	for _, p := range livePulls(a.Engine) {
 		out = append(out, control.Pull{
 			Ref: p.Ref, BytesDone: p.BytesDone, BytesTotal: p.BytesTotal,
 			Layers: p.Layers, LayersDone: p.LayersDone, Since: p.Since, Waiters: p.Waiters,
@@ -102,7 +104,7 @@ func (a *agent) pulls() []control.Pull {
 }
 
 // Ask passes on what an operator asks of a job.
-func (a *agent) Ask(ctx context.Context, name string, r control.Request) error {
+func (a *Agent) Ask(ctx context.Context, name string, r control.Request) error {
 	what := map[control.Request]func(*store.DeploymentRecord, time.Time){
 		control.RequestHold:        reconcile.Hold,
 		control.RequestRelease:     reconcile.Release,
@@ -114,5 +116,10 @@ func (a *agent) Ask(ctx context.Context, name string, r control.Request) error {
 		return fmt.Errorf("no request is called %q", r)
 	}
 	a.log.WithField("job", name).WithField("request", string(r)).Info("operator's request")
-	return a.controller.Ask(ctx, name, what)
+	return a.Controller.Ask(ctx, name, what)
+}
+
+// livePulls are the pulls under way, oldest first.
+func livePulls(e *docker.Engine) []docker.PullProgress {
+	return slices.SortedFunc(slices.Values(e.Progress()), func(a, b docker.PullProgress) int { return a.Since.Compare(b.Since) })
 }

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -15,8 +15,8 @@ const statusEvery = 10 * time.Second
 // (sd_notify(3)). Without systemd every message is dropped by the library.
 // READY comes after the first full scan and the first attempted list: with
 // dockerd away the agent is ready, and waits.
-func (a *agent) notify(ctx context.Context) error {
-	for _, ready := range []<-chan struct{}{a.watcher.Scanned(), a.cache.Attempted()} {
+func (a *Agent) notify(ctx context.Context) error {
+	for _, ready := range []<-chan struct{}{a.Watcher.Scanned(), a.Cache.Attempted()} {
 		select {
 		case <-ready:
 		case <-ctx.Done():
@@ -52,15 +52,15 @@ func (a *agent) notify(ctx context.Context) error {
 	}
 }
 
-func (a *agent) statusLine() string {
+func (a *Agent) statusLine() string {
 	d := a.dockerStatus()
 	if !d.Connected {
 		return "waiting for Docker: " + d.Problem
 	}
-	return fmt.Sprintf("%d jobs, Docker %s", a.store.Jobs.Len(), d.Version)
+	return fmt.Sprintf("%d jobs, Docker %s", a.Store.Jobs.Len(), d.Version)
 }
 
-func (a *agent) tell(msg string) {
+func (a *Agent) tell(msg string) {
 	if _, err := daemon.SdNotify(false, msg); err != nil {
 		a.log.WithError(err).Debug("systemd not notified")
 	}

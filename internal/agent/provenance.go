@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"reconciler/gc"
+	"reconciler/internal/docker"
+	"reconciler/store"
+)
+
+// provenance is the puller's memory in the store.
+type provenance struct {
+	st  *store.Store
+	now func() time.Time
+	mu  sync.Mutex // two pulls of one image may end together
+}
+
+// Intend writes the intent and waits for its commit.
+func (p *provenance) Intend(ctx context.Context, ref, source string) error {
+	p.st.Intents.Put(store.IntentKey(ref), store.ImageIntent{Ref: ref, Source: source, At: p.now().UTC()})
+	return p.st.Sync(ctx)
+}
+
+// Done ends the intent and, if the image is ours now, enters it.
+func (p *provenance) Done(ref, id string, ours bool, size int64) {
+	intent, had := p.st.Intents.Get(store.IntentKey(ref))
+	if id != "" && ours {
+		source := docker.SourcePull
+		if had {
+			source = intent.Source
+		}
+		p.Adopt(id, store.ImageProvenance{Refs: []string{ref}, Source: source, Size: size, At: p.now().UTC()})
+	}
+	p.st.Intents.Delete(store.IntentKey(ref))
+}
+
+// Known reports whether an image is ours.
+func (p *provenance) Known(id string) bool {
+	_, ok := p.st.Provenance.Get(id)
+	return ok
+}
+
+// Intended reports whether an intent for ref is open.
+func (p *provenance) Intended(ref string) bool {
+	_, ok := p.st.Intents.Get(store.IntentKey(ref))
+	return ok
+}
+
+// Adopt merges what is known of an image of ours.
+func (p *provenance) Adopt(id string, add store.ImageProvenance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, had := p.st.Provenance.Get(id)
+	if had {
+		add = gc.MergeProvenance(old, add)
+	}
+	p.st.Provenance.Put(id, add)
+}
+
+// Forget deletes the record of an image that is gone.
+func (p *provenance) Forget(id string) { p.st.Provenance.Delete(id) }
+
+// DropIntent deletes an intent that an earlier process left.
+func (p *provenance) DropIntent(ref string) { p.st.Intents.Delete(store.IntentKey(ref)) }
