@@ -24,6 +24,7 @@ func (l *loader) checkJob(d *jobDraft) {
 		}
 		l.checkGroup(g)
 		l.checkFixed(d.Type, g)
+		l.checkServices(d.Name, g)
 		statics = append(statics, l.staticPorts(d.Type, g)...)
 	}
 	l.checkStatics(statics)
@@ -43,6 +44,7 @@ func (l *loader) checkGroup(g *groupDraft) {
 		l.checkLabels(t.ports, labels)
 	}
 	l.checkJoins(g)
+	l.checkLeaders(g)
 	publisher := map[string]string{}
 	for i := range g.tasks {
 		l.checkPublished(g, &g.tasks[i], publisher)

@@ -1,19 +1,8 @@
 package desired
 
-// notYet holds the options of the language that this version does not build
-// yet, by the kind of section they stand in. They are known, so that a
-// manifest which needs one fails with that reason and not as a typo, and it
-// never runs without what it asked for. To build an option, take it out here
-// and add its decoder.
-var notYet = map[string][]string{
-	"job":    {"constraint"},
-	"group":  {"constraint", "restart", "service", "shutdown_delay"},
-	"task":   {"artifact", "constraint", "leader", "restart", "service", "shutdown_delay"},
-	"update": {"auto_revert", "health_check", "healthy_deadline", "progress_deadline"},
-	"config": {"advertise_ipv6_address"},
-}
-
-// notSupported holds what Nomad has and this language will not.
+// notSupported holds what Nomad has and this language will not, by the kind of
+// section it stands in. It is known, so that a manifest which needs it fails
+// with that reason and not as a typo, and never runs without what it asked for.
 var notSupported = map[string][]string{
 	"": {"variables", "volume"},
 	"job": {
@@ -28,6 +17,9 @@ var notSupported = map[string][]string{
 		"action", "affinity", "consul", "csi_plugin", "dispatch_payload", "identity", "kind",
 		"lifecycle", "scaling", "schedule", "secret", "template", "vault", "volume_mount",
 	},
+	"artifact":     {"chown", "headers", "insecure"},
+	"constraint":   {"distinct_property"},
+	"restart":      {"render_templates"},
 	"logs":         {"disabled", "enabled"},
 	"mount":        {"consistency"},
 	"resources":    {"cores", "device", "disk", "iops", "numa", "secrets"},
@@ -38,6 +30,41 @@ var notSupported = map[string][]string{
 	"task port":    {"host_network", "ignore_collision"},
 	"config":       {"container_exists_attempts", "cpuset_cpus", "isolation", "windows_allow_insecure_container_admin"},
 	"variable":     {"ephemeral", "nullable", "sensitive", "validation"},
+	"service": {
+		"address", "canary_meta", "canary_tags", "cluster", "connect", "enable_tag_override", "identity", "kind",
+		"meta", "on_update", "provider", "tagged_addresses", "task", "weights",
+	},
+	"check": {
+		"body", "expose", "grpc_service", "grpc_use_tls", "initial_status", "notes", "on_update", "tls_server_name",
+	},
+}
+
+// homes says where the options stand that are often looked for in another
+// section.
+var homes = map[string]string{
+	"artifact":       "a task",
+	"check":          "a service",
+	"check_restart":  "a check",
+	"config":         "a task",
+	"constraint":     "a job, a group or a task",
+	"count":          "a group",
+	"driver":         "a task",
+	"env":            "a task",
+	"group":          "a job",
+	"job":            "the file, around everything else",
+	"kill_signal":    "a task",
+	"kill_timeout":   "a task",
+	"leader":         "a task",
+	"logs":           "a task",
+	"network":        "a group, or in the resources of a task",
+	"port":           "a network block",
+	"resources":      "a task",
+	"restart":        "a group or a task",
+	"service":        "a group or a task",
+	"shutdown_delay": "a group or a task",
+	"task":           "a group or a job",
+	"update":         "a job or a group",
+	"user":           "a task",
 }
 
 // sectionTitle names a kind of section in a message, after "the".
