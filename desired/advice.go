@@ -15,7 +15,7 @@ const maxListed = 20
 
 // suggest is the one of names that name may be a slip of, or nothing.
 func (l *loader) suggest(name string, names func() []string) string {
-	if l.compared > maxCompared {
+	if name == "" || l.compared > maxCompared {
 		return ""
 	}
 	all := names()
