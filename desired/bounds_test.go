@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"maps"
 	"runtime"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func TestHostileFilesAreCheap(t *testing.T) {
 	for _, open := range []string{"[", "(", "{", "-", "!", `"${`, "1+", "a ? ", "x[*]", "b {\n", "%{if", "b {}\n", "a && "} {
 		texts["repeated "+open] = "a = " + strings.Repeat(open, maxFileSize/len(open)-10)
 	}
+	maps.Copy(texts, crowds())
 	limit := parseTime * parseSlowdown
 	for name, src := range texts {
 		took, bytes := cost(t, src)
