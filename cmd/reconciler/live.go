@@ -31,6 +31,9 @@ func (a *agent) Status() control.Status {
 // Events returns what happened, oldest first.
 func (a *agent) Events() []store.Event { return a.store.Events() }
 
+// Services returns the instances of all services.
+func (a *agent) Services() []store.ServiceRecord { return control.Services(a.store) }
+
 // Plan tells what would be done from here.
 func (a *agent) Plan() ([]job.Forecast, error) { return a.controller.Forecast() }
 
