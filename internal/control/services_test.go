@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,7 @@ func TestServicesAreSorted(t *testing.T) {
 		t.Errorf("without any: %#v, want an empty array", got)
 	}
 	want := instances()
-	for i := len(want) - 1; i >= 0; i-- {
-		s := want[i]
+	for _, s := range slices.Backward(want) {
 		st.Services.Put(store.ServiceKey(s.Name, s.Alloc, s.Task), s)
 	}
 	for range 10 { // a map's order is another each time
