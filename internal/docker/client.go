@@ -25,6 +25,14 @@ type ClientConfig struct {
 
 func (c ClientConfig) tls() bool { return c.TLSCert != "" || c.TLSKey != "" || c.TLSCA != "" }
 
+// secure reports whether a client made from c speaks TLS.
+func (c ClientConfig) secure() bool {
+	if c.Endpoint == "" {
+		return os.Getenv(client.EnvOverrideCertPath) != ""
+	}
+	return c.tls()
+}
+
 // NewClient returns a client that speaks the engine's API version. It makes
 // no call, and it is no error if the engine is away. It is one if this process
 // has no right on the engine's socket, said in one line.

@@ -20,8 +20,11 @@ func NewReadOnlyClient(cfg ClientConfig) (*client.Client, error) {
 	}
 	hc := cli.HTTPClient()
 	hc.Transport = onlyReads(hc.Transport)
-	ro, err := client.NewClientWithOpts(
-		client.WithHost(cli.DaemonHost()), client.WithHTTPClient(hc), client.WithAPIVersionNegotiation())
+	opts := []client.Opt{client.WithHost(cli.DaemonHost()), client.WithHTTPClient(hc), client.WithAPIVersionNegotiation()}
+	if cfg.secure() {
+		opts = append(opts, client.WithScheme("https")) // which a client can tell by its own transport alone
+	}
+	ro, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("docker endpoint: %w", err)
 	}
