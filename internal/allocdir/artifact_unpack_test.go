@@ -302,9 +302,14 @@ func TestZipIndexIsBounded(t *testing.T) {
 	for i := range 2000 {
 		items = append(items, file(fmt.Sprintf("%d%s", i, strings.Repeat("n", 200)), "", 0o644))
 	}
-	d := fetching(t)
-	d.fetcher.limits.files = 5
-	wants(t, unpacked(t, d, "a.zip", zipOf(t, items...)), job.WaitsForUser, ReasonArtifactTooLarge)
+	archive := zipOf(t, items...)
+	last := bytes.LastIndex(archive, []byte("PK\x01\x02"))
+	archive[last] = 'X' // who reads so far finds that the index is broken
+	for files, reason := range map[int]string{5: ReasonArtifactTooLarge, 5000: ReasonArtifactInvalid} {
+		d := fetching(t)
+		d.fetcher.limits.files = files
+		wants(t, unpacked(t, d, "a.zip", archive), job.WaitsForUser, reason)
+	}
 }
 
 // Whatever entries an archive has, nothing is made outside the task's
