@@ -22,7 +22,8 @@ func allocConditions(in AllocInput, status job.AllocStatus) ([]job.Condition, ti
 	set(job.CondImageReady, ready, reason, msg)
 	running, reason, msg := runningCondition(in, status)
 	set(job.CondRunning, running, reason, msg)
-	healthy, reason, msg, wake := healthyCondition(in, running)
+	was, _ := job.FindCondition(conds, job.CondRunning)
+	healthy, reason, msg, wake := healthyCondition(in, was)
 	set(job.CondHealthy, healthy, reason, msg)
 	return conds, wake
 }
@@ -81,8 +82,8 @@ func describeExit(e job.Exit) string {
 
 // healthyCondition: all tasks have been running for min_healthy_time, and
 // Docker's HEALTHCHECK, where an image has one, agrees.
-func healthyCondition(in AllocInput, running job.ConditionStatus) (job.ConditionStatus, string, string, time.Time) {
-	if running != job.True {
+func healthyCondition(in AllocInput, running job.Condition) (job.ConditionStatus, string, string, time.Time) {
+	if running.Status != job.True {
 		return job.False, "NotRunning", "", time.Time{}
 	}
 	var last time.Time
@@ -101,6 +102,13 @@ func healthyCondition(in AllocInput, running job.ConditionStatus) (job.Condition
 		}
 		if c.StartedAt.After(last) {
 			last = c.StartedAt
+		}
+	}
+	if last.After(in.Now) {
+		// The clock was set back since, or dockerd's is ahead of it: what our own
+		// says counts, if that is not of the future as well.
+		if last = running.LastTransition; last.After(in.Now) {
+			last = time.Time{}
 		}
 	}
 	if in.Group != nil {
