@@ -2,7 +2,6 @@ package laws
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -52,11 +51,10 @@ type curator struct {
 	visitors  []string        // strangers' containers
 	persons   map[string]bool // references that a person made
 	forgotten map[string]bool // ids that no record and no container of ours claims since the state was lost
-	clocked   bool            // the agent's clock was set
 }
 
 func imageStory(w *world, steps []step) {
-	c := &curator{people: &people{world: w, listeners: map[int]net.Listener{}}, persons: map[string]bool{ref("old"): true}, forgotten: map[string]bool{}}
+	c := newCurator(w)
 	w.start()
 	w.save("a.hcl", hcl(app("a", "1")))
 	w.after(10 * time.Second)
@@ -93,10 +91,7 @@ func (c *curator) act(s step) {
 		c.save(name+".hcl", hcl(spec{name: name, tag: tag, count: 0}))
 	case "rmi":
 		c.removeImage(s.b)
-	case "clock":
-		c.clocked = true
-		c.happen(s)
-	case "kill", "restart", "crash", "push latest":
+	case "clock", "kill", "restart", "crash", "push latest":
 		c.happen(s)
 	case "lose":
 		c.forget()
