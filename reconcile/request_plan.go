@@ -55,11 +55,14 @@ func (c *Controller) requested(in *AllocInput) {
 // the files and it has no container to lose.
 func (c *Controller) overtaken(in AllocInput) bool {
 	rec, known := c.Store.Jobs.Get(in.Spec.Job)
-	if !known || !rec.Deleted.IsZero() || in.Spec.Desired == job.DesiredStop {
+	if !known || in.Spec.Desired == job.DesiredStop {
 		return false
 	}
 	if !rec.MissingSince.IsZero() && rec.Held == "" && len(in.Containers) == 0 {
-		return true
+		return true // deleted or about to be: its stop is on its way
+	}
+	if !rec.Deleted.IsZero() {
+		return false
 	}
 	for _, ct := range c.Observe.Job(in.Spec.Job) {
 		if g := ct.Identity.Generation; g > rec.Generation && g > in.Spec.Generation {

@@ -70,6 +70,9 @@ func imageStory(w *world, steps []step) {
 func (c *curator) settled() {
 	c.e.Registry().Heal("registry.example")
 	c.up()
+	c.after(2 * time.Minute)
+	_, err := c.agent.watcher.ConfirmDeletions(c.Context())
+	c.must(err)
 	c.after(10 * time.Minute) // until the last backoff is over
 	c.converged()
 	c.after(delay + gcBound)
