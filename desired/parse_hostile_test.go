@@ -178,6 +178,9 @@ func FuzzParse(f *testing.F) {
 	for _, open := range []string{"[", "(", "{", "-", "!", `"${`, "1+", "a ? ", "x[*]", "b {\n", "%{if"} {
 		f.Add("a = " + strings.Repeat(open, 300))
 	}
+	f.Add(inTask("constraint {\n attribute = \"${attr.cpu.arch}\"\n operator = \">\"\n version = \"1.2\"\n}\nconstraint {\n distinct_hosts = false\n}\nrestart {\n attempts = 0\n}\nleader = true"))
+	f.Add(inTask("service {\n port = 80\n address_mode = \"driver\"\n check {\n type = \"http\"\n path = \"/\"\n header {\n a = [\"b\"]\n}\n check_restart {\n limit = 3\n}\n}\n}"))
+	f.Add(inTask("artifact {\n source = \"http://u:p@a/b//c?d=e\"\n destination = \"local/../x\"\n options {\n checksum = \"md5:00\"\n}\n}\nshutdown_delay = \"1s\""))
 	f.Add("task \"t\" {\n config {\n image = \"redis\"\n args = [\"${FOO:-x}\", \"$${y}\", <<E\n%{if true}x%{endif}\nE\n]\n labels { a.b = 1 }\n}\n}\n")
 	f.Fuzz(func(t *testing.T, src string) { checkOutcome(t, src) })
 }
