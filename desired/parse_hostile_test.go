@@ -131,19 +131,19 @@ func crowds() map[string]string {
 	task := func(config, body string) string {
 		return "task \"t\" {\n config {\n image = \"a\"\n" + config + "\n}\n" + body + "}\n"
 	}
-	ports := "network {\n" + each(1000, "port \"port#\" {}\n") + "}\n"
+	ports := "network {\n" + each(500, "port \"port#\" {}\n") + "}\n"
 	return map[string]string{
-		"unknown ports":         group(ports + task("ports = ["+each(3000, "\"qort#\",")+"]", "")),
-		"unknown variables":     "locals {\n" + each(700, "name# = 1\n") + "}\n" + task("args = ["+each(2000, "local.mame#,")+"]", ""),
-		"unknown runtime names": task("args = ["+each(2000, "\"${NAME#}\",")+"]", "env {\n"+each(1000, "MAME# = 1\n")+"}\n"),
-		"services with ports":   group(ports + each(500, "task \"t#\" {\n service {\n port = \"q#\"\n}\n}\n")),
-		"services":              task("", strings.Repeat("service {\n}\n", 3000)),
-		"checks":                task("", "service {\n"+strings.Repeat("check {\n}\n", 3000)+"}\n"),
-		"scripts":               group(each(800, "task \"t#\" {\n}\n") + "service {\n" + strings.Repeat("check {\n type = \"script\"\n command = \"a\"\n task = \"u\"\n}\n", 500) + "}\n"),
-		"leaders":               group(each(1000, "task \"t#\" {\n leader = true\n}\n")),
-		"constraints":           task("", strings.Repeat("constraint {\n attribute = \"${FOO:-x}\"\n value = \"a\"\n}\n", 800)),
-		"patterns":              "locals {\n a = \"" + strings.Repeat(".", 20_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n regexp = local.a\n}\n", 1000)),
-		"versions":              "locals {\n a = \"1" + strings.Repeat(",1", 10_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n version = local.a\n}\n", 1000)),
+		"unknown ports":         group(ports + task("ports = ["+each(1500, "\"qort#\",")+"]", "")),
+		"unknown variables":     "locals {\n" + each(500, "name# = 1\n") + "}\n" + task("args = ["+each(1500, "local.mame#,")+"]", ""),
+		"unknown runtime names": task("args = ["+each(1500, "\"${NAME#}\",")+"]", "env {\n"+each(500, "MAME# = 1\n")+"}\n"),
+		"services with ports":   group(ports + each(400, "task \"t#\" {\n service {\n port = \"q#\"\n}\n}\n")),
+		"services":              task("", strings.Repeat("service {\n}\n", 2000)),
+		"checks":                task("", "service {\n"+strings.Repeat("check {\n}\n", 2000)+"}\n"),
+		"scripts":               group(each(400, "task \"t#\" {\n}\n") + "service {\n" + strings.Repeat("check {\n type = \"script\"\n command = \"a\"\n task = \"u\"\n}\n", 400) + "}\n"),
+		"leaders":               group(each(600, "task \"t#\" {\n leader = true\n}\n")),
+		"constraints":           task("", strings.Repeat("constraint {\n attribute = \"${FOO:-x}\"\n value = \"a\"\n}\n", 500)),
+		"patterns":              "locals {\n a = \"" + strings.Repeat(".", 20_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n regexp = local.a\n}\n", 500)),
+		"versions":              "locals {\n a = \"1" + strings.Repeat(",1", 10_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n version = local.a\n}\n", 500)),
 	}
 }
 
