@@ -100,7 +100,7 @@ var imageStories = []struct {
 		c.persons["person.example/keep:1"] = true
 		c.after(delay - 10*time.Minute)
 		c.setEvents(func(events.Message) []time.Duration { return nil })
-		c.after(8*time.Minute)
+		c.after(8 * time.Minute)
 		id := c.e.AddContainer(dockertest.Stranger{Image: ref("1")})
 		c.after(3 * time.Minute)
 		c.has("while a stranger's container is made from it", ref("1"))
