@@ -69,6 +69,7 @@ func (c *Controller) fetch(ctx context.Context, in AllocInput, task *job.Task) e
 		}
 		artifacts[i] = a
 	}
+	artifacts = job.KeepLoaded(artifacts, env.Replace(task.Config.Load))
 	if err := c.Artifacts.Fetch(ctx, in.Spec.ID, task.Name, artifacts); err != nil {
 		return fmt.Errorf("artifact: %w", err)
 	}
