@@ -205,3 +205,10 @@ func restarts(attempts int, interval, delay time.Duration, mode job.RestartMode)
 func batch(j *job.Job) { j.Type = job.TypeBatch }
 
 func leader(name string) func(*job.Job) { return ofTask(name, func(t *job.Task) { t.Leader = true }) }
+
+// service gives a task a service without a port, with checks.
+func service(task string, checks ...job.Check) func(*job.Job) {
+	return ofTask(task, func(t *job.Task) {
+		t.Services = append(t.Services, job.Service{Name: task, Checks: checks})
+	})
+}
