@@ -212,3 +212,6 @@ func service(task string, checks ...job.Check) func(*job.Job) {
 		t.Services = append(t.Services, job.Service{Name: task, Checks: checks})
 	})
 }
+
+// group changes the group of an allocation as it stands in its newest spec.
+func group(f func(*job.Group)) func(*AllocInput) { return func(in *AllocInput) { f(in.Group) } }

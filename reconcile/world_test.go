@@ -294,7 +294,7 @@ func (w *world) settle(limit int) int {
 // run lets time pass, and what is to be done in it be done.
 func (w *world) run(d time.Duration) {
 	end := w.now.Add(d)
-	for range 20000 {
+	for range 3000 {
 		acted, wake := w.planJob()
 		for _, id := range w.sorted() {
 			did, at := w.planAlloc(id)
