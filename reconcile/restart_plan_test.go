@@ -322,7 +322,9 @@ func TestRestartBlockAfterAStateLoss(t *testing.T) {
 }
 
 func TestRestartBlockOfTheTaskWins(t *testing.T) {
-	own := ofTask("web", func(t *job.Task) { t.Restart = &job.Restart{Attempts: 1, Interval: job.Duration(interval), Mode: job.RestartFail} })
+	own := ofTask("web", func(t *job.Task) {
+		t.Restart = &job.Restart{Attempts: 1, Interval: job.Duration(interval), Mode: job.RestartFail}
+	})
 	w := lives(tasks("side"), restarts(5, interval, delay, job.RestartFail), own)
 	for range 2 {
 		w.exit("web", 1)
