@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -26,10 +27,10 @@ func TestPrintPlan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var text, asJSON strings.Builder
-			if err := printPlan(&text, tt.steps, false); err != tt.code || text.String() != tt.want {
+			if err := printPlan(&text, tt.steps, false); !errors.Is(err, tt.code) || text.String() != tt.want {
 				t.Errorf("printed %q, %v; want %q, %v", text.String(), err, tt.want, tt.code)
 			}
-			if err := printPlan(&asJSON, tt.steps, true); err != tt.code {
+			if err := printPlan(&asJSON, tt.steps, true); !errors.Is(err, tt.code) {
 				t.Errorf("JSON: %v, want %v", err, tt.code)
 			}
 			var got []job.Forecast

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/events"
+	"github.com/docker/go-connections/nat"
 
 	"reconciler/internal/docker"
 	"reconciler/internal/dockertest"
+	"reconciler/reconcile"
 )
 
 // imageStories are moments at which an image can be lost, or kept for ever,
@@ -100,7 +102,7 @@ var imageStories = []struct {
 		c.persons["person.example/keep:1"] = true
 		c.after(delay - 10*time.Minute)
 		c.setEvents(func(events.Message) []time.Duration { return nil })
-		c.after(8*time.Minute)
+		c.after(8 * time.Minute)
 		id := c.e.AddContainer(dockertest.Stranger{Image: ref("1")})
 		c.after(3 * time.Minute)
 		c.has("while a stranger's container is made from it", ref("1"))
@@ -109,6 +111,21 @@ var imageStories = []struct {
 		c.after(delay + gcBound)
 		c.lacks("after the delay", ref("1"))
 		c.has("a person's reference", "person.example/keep:1")
+	}},
+	{"a stranger's container that has ended", func(c *curator) {
+		c.unused("1")
+		id := c.e.AddContainer(dockertest.Stranger{Image: ref("1"), Running: true})
+		c.e.Exit(id, 0)
+		c.after(3 * delay)
+		c.has("a dead container has it", ref("1"))
+		for _, e := range c.agent.st.Events() {
+			if e.Reason == "ImageKept" {
+				c.bad("mine only: the removal of an image in use was tried: %s", e.Message)
+			}
+		}
+		c.e.RemoveByHand(id)
+		c.after(delay + gcBound)
+		c.lacks("after the delay", ref("1"))
 	}},
 	{"what an update that fails came from", func(c *curator) {
 		c.start()
@@ -188,6 +205,36 @@ var imageStories = []struct {
 			c.bad("no early delete: %d pulls, want 3: 1 and 2, and 1 once more after its delay", n)
 		}
 		c.lacks("after the delay", ref("1"))
+	}},
+	{"a job that cannot be placed asks for it", func(c *curator) {
+		c.thief(dockertest.Stranger{Image: ref("old"), Running: true, Publish: nat.PortMap{"8101/tcp": {{HostIP: c.addr, HostPort: "8101"}}}})
+		c.save("b.hcl", hcl(spec{name: "b", tag: "1", count: 1, static: 8101}))
+		c.unused("1")
+		c.after(delay + gcBound)
+		c.has("a job waits for its port with it", ref("1"))
+		c.e.RemoveByHand(c.thieves[0])
+		c.after(time.Minute)
+		c.converged()
+	}},
+	{"a held job has lost its container, and the tag has moved", func(c *curator) {
+		c.start()
+		c.save("a.hcl", hcl(app("a", "latest")))
+		c.after(time.Minute)
+		first := c.present(ref("latest"))
+		c.happen(step{what: "push latest"})
+		c.save("b.hcl", hcl(app("b", "latest")))
+		c.after(time.Minute)
+		c.must(c.agent.controller.Ask(c.Context(), "a", reconcile.Hold))
+		c.e.RemoveByHand(c.one("a").ID)
+		c.after(delay + gcBound)
+		if _, there := c.e.Images()[first]; !there || c.present(ref("latest")) == first {
+			c.bad("no early delete: the image that a was given is there: %t", there)
+		}
+		c.must(c.agent.controller.Ask(c.Context(), "a", reconcile.Release))
+		c.after(time.Minute)
+		if got := c.one("a").Image; got != first {
+			c.bad("deterministic: a runs %.19s after its hold, and ran %.19s", got, first)
+		}
 	}},
 	{"the state is lost while it runs, beside a person's reference", func(c *curator) {
 		c.start()
