@@ -23,10 +23,11 @@ var imageStories = []struct {
 	{"the agent dies between a pull and its record, and nobody wants it any more", func(c *curator) {
 		c.strikeAt(afterWrite, func() { c.save("a.hcl", hcl(app("a", "1"))) })
 		c.lacks("while its pull is not over", ref("1"))
-		c.after(20 * time.Second) // dockerd goes on
+		c.e.AddImage(image("1")) // dockerd had gone on
 		c.remove("a.hcl")
 		c.start()
 		c.after(time.Minute)
+		c.has("within the delay", ref("1"))
 		c.after(delay + gcBound)
 		c.lacks("after the delay", ref("1"))
 	}},
@@ -41,14 +42,18 @@ var imageStories = []struct {
 		c.has("since a person pulled it", ref("1"))
 	}},
 	{"the answer of a pull breaks off and dockerd goes on, for a job that is gone", func(c *curator) {
+		c.save("k.hcl", hcl(app("k", "3"), app("l", "3")))
 		c.start()
-		c.after(time.Second)
+		c.after(time.Minute)
 		r := c.e.Inject(dockertest.Fault{Method: "POST", Path: "/images/create", CutAfter: 5, Times: 1})
 		c.save("a.hcl", hcl(app("a", "1")))
-		c.after(200 * time.Millisecond)
+		c.after(2 * time.Second)
 		c.remove("a.hcl")
 		c.after(time.Minute)
-		r.Lift()
+		if r.Hits() != 1 {
+			c.bad("the test itself: %d pulls broke off, want 1", r.Hits())
+		}
+		c.e.AddImage(image("1")) // dockerd had gone on
 		c.after(delay + gcBound + 10*time.Minute)
 		c.lacks("after the delay", ref("1"))
 	}},
@@ -138,6 +143,23 @@ var imageStories = []struct {
 		c.after(time.Minute + delay + gcBound)
 		c.lacks("since the update is healthy", ref("1"))
 		c.has("in use", ref("2"))
+	}},
+	{"one image under two references of ours", func(c *curator) {
+		i := image("1")
+		i.Refs = []string{ref("2")}
+		c.e.Registry().Push(ref("2"), i)
+		c.start()
+		c.save("a.hcl", hcl(app("a", "1")))
+		c.save("b.hcl", hcl(app("b", "2")))
+		c.after(time.Minute)
+		if id := c.present(ref("1")); id == "" || id != c.present(ref("2")) {
+			c.bad("the test itself: they are two images")
+		}
+		c.save("a.hcl", hcl(app("a", "3")))
+		c.save("b.hcl", hcl(app("b", "3")))
+		c.after(time.Minute + delay + gcBound)
+		c.lacks("after the delay", ref("1"))
+		c.lacks("after the delay", ref("2"))
 	}},
 	{"a tag that moves to an image of a person", func(c *curator) {
 		c.start()
