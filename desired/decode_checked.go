@@ -31,27 +31,43 @@ func (l *loader) checked(dst *string, check func(string) (string, error)) func([
 	}
 }
 
+// vocabulary is the words that an option has here, and those that it has in
+// Nomad alone.
+type vocabulary struct{ words, refused []string }
+
 // word decodes one of the words that an option has.
 func (l *loader) word(dst *string, words ...string) func([]item) {
+	return l.wordOf(dst, vocabulary{words: words})
+}
+
+// wordOf decodes one of the words of v.
+func (l *loader) wordOf(dst *string, v vocabulary) func([]item) {
 	return func(items []item) {
 		var s string
 		var at hcl.Range
 		l.filled(&s, &at)(items)
 		switch {
 		case s == "":
-		case slices.Contains(words, s):
+		case slices.Contains(v.words, s):
 			*dst = s
+		case slices.Contains(v.refused, s):
+			l.errorf(at, "Not supported", "%q as %q is a part of Nomad that reconciler does not have. %s", s, items[0].key, v.list())
 		default:
-			advice := "Write " + listOf(quotedAll(words)) + "."
-			if len(words) > 1 {
-				advice = "It is one of " + listOf(quotedAll(words)) + "."
-			}
-			if near := hclx.Suggest(s, words); near != "" {
+			advice := v.list()
+			if near := hclx.Suggest(s, v.words); near != "" {
 				advice = fmt.Sprintf("Did you mean %q?", near)
 			}
 			l.errorf(at, "Unknown value", "%q is nothing that %q can be. %s", s, items[0].key, advice)
 		}
 	}
+}
+
+// list is the advice to write one of the words.
+func (v vocabulary) list() string {
+	if len(v.words) > 1 {
+		return "It is one of " + listOf(quotedAll(v.words)) + "."
+	}
+	return "Write " + listOf(quotedAll(v.words)) + "."
 }
 
 func quotedAll(words []string) []string {

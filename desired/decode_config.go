@@ -58,6 +58,8 @@ func (l *loader) config(items []item, d *taskDraft) {
 		"tty":          l.truth(&c.TTY),
 		"logging":      l.logging(c),
 
+		"advertise_ipv6_address": l.truth(&c.AdvertiseIPv6Address),
+
 		"auth":               l.auth(c, &at.auth),
 		"auth_soft_fail":     l.truth(&c.AuthSoftFail),
 		"image_pull_timeout": l.pullTimeout(&c.ImagePullTimeout),

@@ -22,6 +22,8 @@ type loader struct {
 
 	refs       []runtimeRef // runtime names met since they were last taken
 	sharedRefs []runtimeRef // those that belong to no task
+	compared   int          // see suggest
+	hidden     []hcl.Range  // see hiddenPlaces
 }
 
 // section is the content of a block, or of an object in its place, in the
@@ -69,7 +71,7 @@ func (l *loader) bodySection(name string, body *hclsyntax.Body, at hcl.Range) se
 }
 
 // decode hands the items of s to their decoders, and reports those that have
-// none. kind is the section's key in the tables of notyet.go.
+// none. kind is the section's key in the table of notsupported.go.
 func (l *loader) decode(s section, kind string, f fields) {
 	byKey := map[string][]item{}
 	var order []string
@@ -88,13 +90,9 @@ func (l *loader) decode(s section, kind string, f fields) {
 	}
 }
 
-// unexpected reports a key that a section does not have (yet).
+// unexpected reports a key that a section does not have.
 func (l *loader) unexpected(kind string, it item, f fields) {
-	switch {
-	case slices.Contains(notYet[kind], it.key):
-		l.errorf(it.at, "Not supported yet", "%q is an option of the %s that this version cannot do yet. Remove it, or wait for a version that can.", it.key, sectionTitle(kind))
-		return
-	case slices.Contains(notSupported[kind], it.key):
+	if slices.Contains(notSupported[kind], it.key) {
 		l.errorf(it.at, "Not supported", "%q is a part of Nomad's %s that reconciler does not have. Remove it.", it.key, sectionTitle(kind))
 		return
 	}
@@ -103,9 +101,11 @@ func (l *loader) unexpected(kind string, it item, f fields) {
 		summary = "Unsupported block"
 	}
 	known := slices.Sorted(maps.Keys(f))
-	known = append(append(known, notYet[kind]...), notSupported[kind]...)
+	known = append(known, notSupported[kind]...)
 	advice := fmt.Sprintf("The %s has: %s.", sectionTitle(kind), listOf(slices.Sorted(maps.Keys(f))))
-	if near := hclx.Suggest(it.key, known); near != "" {
+	if home := homes[it.key]; home != "" && slices.Contains(roomy, kind) {
+		advice = fmt.Sprintf("Write it in %s.", home)
+	} else if near := hclx.Suggest(it.key, known); near != "" {
 		advice = fmt.Sprintf("Did you mean %q?", near)
 	}
 	l.errorf(it.at, summary, "%q is not expected here. %s", it.key, advice)
@@ -155,7 +155,7 @@ func (l *loader) blockOf(it item) (section, bool) {
 		return section{}, false
 	}
 	if len(it.labels) > 0 {
-		l.errorf(it.labels[0].at, "Unexpected name", "a %q block has no name. Remove %q.", it.key, it.labels[0].text)
+		l.errorf(it.labels[0].at, "Unexpected name", "%q blocks have no name here. Remove %q.", it.key, it.labels[0].text)
 		return section{}, false
 	}
 	return l.bodySection(it.key, it.body, it.at), true

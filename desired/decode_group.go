@@ -16,6 +16,8 @@ type groupDraft struct {
 	countAt hcl.Range
 	ports   []portDraft // of its network block
 	tasks   []taskDraft
+
+	services []serviceDraft
 }
 
 // portDraft is a port and where its label stands.
@@ -43,6 +45,11 @@ func (l *loader) group(it item, update job.Update) groupDraft {
 		"update":  l.update(&d.Update),
 		"network": l.groupNetwork(&d),
 		"task":    func(items []item) { tasks = items },
+
+		"constraint":     l.constraints(&d.Constraints),
+		"restart":        l.restart(&d.Restart),
+		"service":        l.services(&d.services),
+		"shutdown_delay": l.duration(&d.ShutdownDelay),
 	})
 	l.sharedRefs = append(l.sharedRefs, l.takeRefs()...)
 	for _, t := range tasks {

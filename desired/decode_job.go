@@ -1,38 +1,47 @@
 package desired
 
-import (
-	"github.com/hashicorp/hcl/v2"
-
-	"reconciler/internal/job"
-)
+import "reconciler/internal/job"
 
 // jobDraft is a job while it is decoded, with the places that validation
 // speaks of.
 type jobDraft struct {
 	job.Job
-	typeAt hcl.Range
 	groups []groupDraft
+}
+
+// jobTypes are the types of a job.
+var jobTypes = vocabulary{
+	words:   []string{string(job.TypeService), string(job.TypeBatch), string(job.TypeSystem)},
+	refused: []string{"sysbatch"},
+}
+
+func (l *loader) jobType(dst *job.Type) func([]item) {
+	return func(items []item) {
+		word := string(*dst)
+		l.wordOf(&word, jobTypes)(items)
+		*dst = job.Type(word)
+	}
 }
 
 // job decodes a job block.
 func (l *loader) job(it item) *job.Job {
 	d := jobDraft{Job: job.Job{Name: it.labels[0].text, Type: job.TypeService}}
 	l.checkName(it.labels[0])
-	update := job.Update{MaxParallel: job.DefaultMaxParallel, MinHealthyTime: job.Duration(job.DefaultMinHealthyTime)}
+	update := defaultUpdate()
 	var groups, tasks []item
-	var typ, region string
+	var region string
 	l.decode(l.bodySection(it.key, it.body, it.at), "job", fields{
-		"type":        l.textAt(&typ, &d.typeAt),
+		"type":        l.jobType(&d.Type),
 		"datacenters": l.texts(&d.Datacenters),
 		"region":      l.text(&region),
 		"priority":    l.number(),
 		"meta":        l.textMap(&d.Meta, checkMetaKey),
+		"constraint":  l.constraints(&d.Constraints),
 		"update":      l.update(&update),
 		"group":       func(items []item) { groups = items },
 		"task":        func(items []item) { tasks = items },
 	})
 	l.sharedRefs = append(l.sharedRefs, l.takeRefs()...)
-	l.jobType(&d, typ)
 	for _, g := range groups {
 		if l.labelled(g) {
 			d.groups = append(d.groups, l.group(g, update))
@@ -47,21 +56,6 @@ func (l *loader) job(it item) *job.Job {
 		l.errorf(it.labels[0].at, "Empty job", "job %q has no task. Write a group with a task in it.", d.Name)
 	}
 	return l.finish(d)
-}
-
-// jobType checks the type of a job.
-func (l *loader) jobType(d *jobDraft, typ string) {
-	switch typ {
-	case "":
-	case string(job.TypeService), string(job.TypeSystem):
-		d.Type = job.Type(typ)
-	case "batch":
-		l.errorf(d.typeAt, "Not supported yet", "jobs of the type \"batch\" are something that this version cannot do yet.")
-	case "sysbatch":
-		l.errorf(d.typeAt, "Not supported", "jobs of the type \"sysbatch\" are a part of Nomad that reconciler does not have.")
-	default:
-		l.errorf(d.typeAt, "Unknown type", "%q is no type of a job. Write \"service\" or \"system\".", typ)
-	}
 }
 
 // bareGroup decodes a group at the top of a file: a job of the group's name.
@@ -94,37 +88,4 @@ func (l *loader) finish(d jobDraft) *job.Job {
 		j.Groups = append(j.Groups, out)
 	}
 	return &j
-}
-
-// maxParallelCap is far above what one host runs.
-const maxParallelCap = 1 << 16
-
-// update decodes an update block over what u holds already: the defaults, or
-// the job's values for a group.
-func (l *loader) update(u *job.Update) func([]item) {
-	return func(items []item) {
-		s, ok := l.block(items)
-		if !ok {
-			return
-		}
-		var stagger job.Duration
-		l.decode(s, "update", fields{
-			"max_parallel":     l.whole(&u.MaxParallel, bounds{1, maxParallelCap, "max_parallel"}),
-			"min_healthy_time": l.duration(&u.MinHealthyTime),
-			"stagger":          l.duration(&stagger),
-			"canary":           l.noCanary(),
-		})
-	}
-}
-
-// noCanary takes canary = 0, which is what every manifest without canaries
-// says, and refuses more.
-func (l *loader) noCanary() func([]item) {
-	return func(items []item) {
-		var n int
-		l.whole(&n, bounds{0, maxHarmless, "canary"})(items)
-		if n != 0 {
-			l.errorf(items[0].expr.Range(), "Not supported", "canaries are a part of Nomad that reconciler does not have. Remove \"canary\".")
-		}
-	}
 }

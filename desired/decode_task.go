@@ -17,6 +17,8 @@ type taskDraft struct {
 	configAt  map[string]hcl.Range // the values in config, by key
 
 	memoryMaxAt hcl.Range // the value of resources.memory_max
+	leaderAt    hcl.Range
+	services    []serviceDraft
 }
 
 // Bounds of resources. Below 6 MB Docker refuses to make a container
@@ -48,6 +50,13 @@ func (l *loader) task(it item) taskDraft {
 		"kill_signal":  l.killSignal(&d.KillSignal),
 		"user":         l.text(&d.User),
 		"logs":         l.logs(&d.Logs),
+
+		"artifact":       l.artifacts(&d.Artifacts),
+		"constraint":     l.constraints(&d.Constraints),
+		"leader":         func(items []item) { d.leaderAt = items[0].at; l.truth(&d.Leader)(items) },
+		"restart":        l.restart(&d.Restart),
+		"service":        l.services(&d.services),
+		"shutdown_delay": l.duration(&d.ShutdownDelay),
 	})
 	if config == nil {
 		l.errorf(d.at, "Missing config", "task %q has no config. Write config { image = \"…\" } in it.", d.Name)

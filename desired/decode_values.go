@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -12,7 +11,6 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"reconciler/internal/hclx"
-	"reconciler/internal/job"
 )
 
 // present evaluates the one attribute of items. It returns false if there is
@@ -94,6 +92,17 @@ func (l *loader) textAt(dst *string, at *hcl.Range) func([]item) {
 // truth decodes a bool, which may be quoted.
 func (l *loader) truth(dst *bool) func([]item) {
 	return func(items []item) {
+		var b *bool
+		l.maybe(&b)(items)
+		if b != nil {
+			*dst = *b
+		}
+	}
+}
+
+// maybe decodes a bool of which it matters whether it is there at all.
+func (l *loader) maybe(dst **bool) func([]item) {
+	return func(items []item) {
 		v, at, ok := l.present(items, "true or false")
 		if !ok {
 			return
@@ -103,7 +112,7 @@ func (l *loader) truth(dst *bool) func([]item) {
 			l.wrongType(at, "true or false", v)
 			return
 		}
-		*dst = b.True()
+		*dst = new(b.True())
 	}
 }
 
@@ -155,31 +164,6 @@ func (l *loader) number() func([]item) {
 
 // maxHarmless bounds numbers that are read and not used.
 const maxHarmless = 1 << 30
-
-// duration decodes a Go duration, which must not be negative.
-func (l *loader) duration(dst *job.Duration) func([]item) {
-	const want = `a duration such as "30s" or "1m30s"`
-	return func(items []item) {
-		v, at, ok := l.present(items, want)
-		if !ok {
-			return
-		}
-		if v.Type() != cty.String {
-			l.wrongType(at, want, v)
-			return
-		}
-		d, err := time.ParseDuration(v.AsString())
-		if err != nil {
-			l.wrongType(at, want, v)
-			return
-		}
-		if d < 0 {
-			l.errorf(at, "Out of range", "a duration must not be negative; %q is.", v.AsString())
-			return
-		}
-		*dst = job.Duration(d)
-	}
-}
 
 // entry is one element of a list and where it stands.
 type entry struct {

@@ -96,7 +96,7 @@ func (w *Watcher) prune(now time.Time) {
 }
 
 // neededSpecs are the keys of the generations that a job, a deployment or an
-// allocation names. A generation that a controller has not caught up with is
+// allocation names, the last that worked among them. A generation that a controller has not caught up with is
 // the one it may fall back to.
 func (w *Watcher) neededSpecs() map[string]bool {
 	out := map[string]bool{}
@@ -105,6 +105,11 @@ func (w *Watcher) neededSpecs() map[string]bool {
 	}
 	for name, dep := range w.st.Deployments.All() {
 		out[store.SpecKey(name, dep.ObservedGeneration)] = true
+		for _, g := range dep.Groups {
+			if g.Stable != nil {
+				out[store.SpecKey(name, g.Stable.Generation)] = true
+			}
+		}
 	}
 	for _, a := range w.st.AllocSpecs.All() {
 		out[store.SpecKey(a.Job, a.Generation)] = true

@@ -161,6 +161,14 @@ func (u uses) generations(name string, in Input) {
 			u.spec(rec.Spec, r)
 		}
 	}
+	for _, g := range in.Deployments[name].Groups {
+		if g.Stable == nil {
+			continue
+		}
+		for _, id := range g.Stable.Images {
+			u.id(id, r)
+		}
+	}
 	for id, spec := range in.Allocs {
 		if spec.Job != name {
 			continue

@@ -10,7 +10,7 @@ import (
 
 // allocConditions derives the conditions of an allocation from its new
 // status, and when time alone will change one of them.
-func allocConditions(in AllocInput, status job.AllocStatus) ([]job.Condition, time.Time) {
+func allocConditions(in AllocInput, status job.AllocStatus, waitsFor string) ([]job.Condition, time.Time) {
 	conds := status.Conditions
 	set := func(typ string, s job.ConditionStatus, reason, msg string) {
 		conds = job.SetCondition(conds, job.Condition{
@@ -20,9 +20,10 @@ func allocConditions(in AllocInput, status job.AllocStatus) ([]job.Condition, ti
 	set(job.CondPlaced, job.True, "Placed", "")
 	ready, reason, msg := imageCondition(in, status)
 	set(job.CondImageReady, ready, reason, msg)
-	running, reason, msg := runningCondition(in, status)
+	running, reason, msg := runningCondition(in, status, waitsFor)
 	set(job.CondRunning, running, reason, msg)
-	healthy, reason, msg, wake := healthyCondition(in, running)
+	was, _ := job.FindCondition(conds, job.CondRunning)
+	healthy, reason, msg, wake := healthyCondition(in, status, was)
 	set(job.CondHealthy, healthy, reason, msg)
 	return conds, wake
 }
@@ -44,27 +45,68 @@ func imageCondition(in AllocInput, status job.AllocStatus) (job.ConditionStatus,
 	return job.True, "Ready", ""
 }
 
-func runningCondition(in AllocInput, status job.AllocStatus) (job.ConditionStatus, string, string) {
+func runningCondition(in AllocInput, status job.AllocStatus, waitsFor string) (job.ConditionStatus, string, string) {
 	if in.Spec.Desired == job.DesiredStop {
 		if status.EndedAt.IsZero() {
 			return job.False, "Stopping", in.Spec.Reason
 		}
 		return job.False, "Stopped", in.Spec.Reason
 	}
+	if completed(in, status) {
+		return job.False, ReasonComplete, ""
+	}
 	for _, name := range planNames(in, status) {
 		ts := status.Tasks[name]
-		if ts.Phase == job.PhaseRunning {
-			continue
-		}
-		if ts.LastError != nil {
+		switch {
+		case ts.Phase == job.PhaseRunning || ts.Phase == job.PhaseComplete:
+		case ts.LastError != nil:
 			return job.False, ts.LastError.Reason, fmt.Sprintf("task %s: %s", name, ts.LastError.Message)
-		}
-		if ts.Phase == job.PhaseBackoff && ts.LastExit != nil {
+		case ts.Phase == job.PhaseBackoff && ts.LastExit != nil:
 			return job.False, "CrashBackoff", fmt.Sprintf("task %s: %s", name, describeExit(*ts.LastExit))
+		case ts.Phase == job.PhasePending && waitsFor != "":
+			return job.False, "WaitsForTask", waitsFor
+		default:
+			return job.False, "TaskNotRunning", fmt.Sprintf("task %s is %s", name, ts.Phase)
 		}
-		return job.False, "TaskNotRunning", fmt.Sprintf("task %s is %s", name, ts.Phase)
 	}
 	return job.True, "Running", ""
+}
+
+// ReasonComplete is the reason of the conditions of an allocation of a batch
+// job that has done its work.
+const ReasonComplete = "Complete"
+
+// completed reports whether an allocation has done what it is for: every task
+// has exited with 0, or was stopped after its leader had.
+func completed(in AllocInput, status job.AllocStatus) bool {
+	if in.Group == nil || in.Job.Type != job.TypeBatch {
+		return false
+	}
+	done := false
+	for _, t := range in.Group.Tasks {
+		phase := status.Tasks[t.Name].Phase
+		if phase != job.PhaseComplete && phase != job.PhaseEnded {
+			return false
+		}
+		done = done || phase == job.PhaseComplete
+	}
+	return done && len(in.Group.Tasks) > 0
+}
+
+// startedAt is when the last task of the allocation was first seen to run.
+func startedAt(in AllocInput, status job.AllocStatus) time.Time {
+	if !status.StartedAt.IsZero() || in.Group == nil || in.Spec.Desired != job.DesiredRun {
+		return status.StartedAt
+	}
+	var last time.Time
+	for _, t := range in.Group.Tasks {
+		c := in.current(t.Name)
+		if c == nil || c.Partial || c.StartedAt.IsZero() {
+			return time.Time{}
+		}
+		last = later(last, c.StartedAt)
+	}
+	return last.UTC()
 }
 
 // describeExit says how a container ended, for people.
@@ -79,28 +121,43 @@ func describeExit(e job.Exit) string {
 	return s
 }
 
-// healthyCondition: all tasks have been running for min_healthy_time, and
-// Docker's HEALTHCHECK, where an image has one, agrees.
-func healthyCondition(in AllocInput, running job.ConditionStatus) (job.ConditionStatus, string, string, time.Time) {
-	if running != job.True {
+// healthyCondition: all tasks have been running for min_healthy_time, and for
+// as long Docker's HEALTHCHECK, where an image has one, and the checks of the
+// services have passed. A batch job that is complete is healthy.
+func healthyCondition(in AllocInput, status job.AllocStatus, running job.Condition) (job.ConditionStatus, string, string, time.Time) {
+	if completed(in, status) && in.Spec.Desired != job.DesiredStop {
+		return job.True, ReasonComplete, "", time.Time{}
+	}
+	if running.Status != job.True {
 		return job.False, "NotRunning", "", time.Time{}
 	}
+	looks := in.Group == nil || in.Group.Update.HealthCheck != job.HealthByTasks
 	var last time.Time
 	for _, c := range in.Containers {
-		if c.State != observed.Running {
-			continue
-		}
-		if c.Partial {
+		switch {
+		case c.State != observed.Running:
+		case c.Partial:
 			return job.Unknown, "NotInspected", "task " + c.Identity.Task, time.Time{}
-		}
-		switch c.Health {
-		case "starting":
+		case looks && c.Health == dockerStarting:
 			return job.False, "HealthCheckStarting", "task " + c.Identity.Task, time.Time{}
-		case "unhealthy":
-			return job.False, "HealthCheckFailed", "task " + c.Identity.Task, time.Time{}
+		case looks && c.Health == dockerUnhealthy:
+			return job.False, ReasonDockerCheckFailed, "task " + c.Identity.Task, time.Time{}
+		default:
+			last = later(last, c.StartedAt)
 		}
-		if c.StartedAt.After(last) {
-			last = c.StartedAt
+	}
+	if looks {
+		since, reason, msg := checksPass(in)
+		if reason != "" {
+			return job.False, reason, msg, time.Time{}
+		}
+		last = later(last, since)
+	}
+	if last.After(in.Now) {
+		// The clock was set back since, or dockerd's is ahead of it: what our own
+		// says counts, if that is not of the future as well.
+		if last = running.LastTransition; last.After(in.Now) {
+			last = time.Time{}
 		}
 	}
 	if in.Group != nil {
@@ -109,6 +166,31 @@ func healthyCondition(in AllocInput, running job.ConditionStatus) (job.Condition
 		}
 	}
 	return job.True, "Healthy", "", time.Time{}
+}
+
+// Reasons of a Healthy condition that checks are the cause of.
+const (
+	ReasonCheckPending = "CheckPending"
+	ReasonCheckFailed  = "CheckFailed"
+	// ReasonDockerCheckFailed is about the HEALTHCHECK of an image.
+	ReasonDockerCheckFailed = "HealthCheckFailed"
+)
+
+// checksPass returns since when all checks have passed, or the reason and a
+// sentence for the first that does not.
+func checksPass(in AllocInput) (since time.Time, reason, msg string) {
+	for _, tc := range checksOf(&in) {
+		st := tc.state(&in)
+		switch st.Status {
+		case job.CheckPassing:
+			since = later(since, st.Since)
+		case job.CheckPending:
+			return since, ReasonCheckPending, tc.String()
+		default:
+			return since, ReasonCheckFailed, fmt.Sprintf("%s is %s: %s", tc, st.Status, st.Output)
+		}
+	}
+	return since, "", ""
 }
 
 // planNames lists the tasks that the allocation's state depends on.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -21,6 +20,7 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 		return
 	}
 	c.refreshPartial(ctx, id)
+	since := c.Observe.Status().Since
 	in, ok := c.allocInput(id)
 	if !ok {
 		c.forget(id)
@@ -37,7 +37,10 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if !plan.Status.EndedAt.IsZero() {
 		c.Ports.Release(id) // before the record says so: others wait for them
 	}
+	c.noteLook(id, since)
 	c.Store.AllocStatuses.Put(id, plan.Status)
+	c.publish(id, plan.Services)
+	c.Checks.Set(id, plan.Checks)
 	switch plan.Step.Kind {
 	case StepNone:
 		c.effects.forget(id)
@@ -51,59 +54,6 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	c.allocs.add(id)
 }
 
-// allocInput reads everything that PlanAlloc needs, and takes in what was
-// brought since the last look.
-func (c *Controller) allocInput(id string) (AllocInput, bool) {
-	spec, ok := c.Store.AllocSpecs.Get(id)
-	if !ok {
-		return AllocInput{}, false
-	}
-	status, _ := c.Store.AllocStatuses.Get(id)
-	now := c.Now()
-	engine := c.Observe.Status()
-	in := AllocInput{
-		Spec: spec, Status: status,
-		Containers: c.Observe.Alloc(id),
-		Pinned:     c.pinned(spec),
-		SeenSince:  engine.Since,
-		NewAuth:    c.Auth.AuthChanged(spec.Job),
-		Now:        now,
-		CoreMHz:    c.Node().CoreMHz(),
-	}
-	in.GapFrom, in.GapTo = c.sight.note(engine)
-	c.requested(&in)
-	if in.Job = c.specOf(spec); in.Job != nil {
-		in.Group = in.Job.Group(spec.Group)
-	}
-	c.land(&in)
-	return in, true
-}
-
-// land takes in what was brought for an allocation since the last look. One
-// that is wanted no more has cancelled it.
-func (c *Controller) land(in *AllocInput) {
-	done, under := c.flights.landed(in.Spec.ID)
-	in.InFlight = under
-	if len(done) == 0 || in.Spec.Desired == job.DesiredStop {
-		return
-	}
-	in.Status.Tasks = maps.Clone(in.Status.Tasks)
-	if in.Status.Tasks == nil {
-		in.Status.Tasks = map[string]job.TaskStatus{}
-	}
-	for task, fl := range done {
-		ts := in.Status.Tasks[task]
-		if fl.err != nil {
-			s := Step{Kind: StepBring, Task: task, Reason: ReasonImageRequired}
-			c.report(*in, s, fl.err, ts.LastError, fl.took)
-			ts = stepFailed(ts, fl.err, in.Spec.ID+"/"+task, in.Now)
-		} else {
-			ts = brought(ts, in.Spec.Images[task], fl.res, in.Pinned[task])
-		}
-		in.Status.Tasks[task] = ts
-	}
-}
-
 // forget drops what is left of an allocation whose record is gone.
 func (c *Controller) forget(id string) {
 	c.flights.cancel(id)
@@ -111,7 +61,10 @@ func (c *Controller) forget(id string) {
 	c.effects.forget(id)
 	c.mu.Lock()
 	delete(c.stale, id)
+	delete(c.looks, id)
 	c.mu.Unlock()
+	c.publish(id, nil)
+	c.Checks.Set(id, nil)
 	c.Store.AllocStatuses.Delete(id)
 }
 
@@ -162,6 +115,9 @@ func (c *Controller) bring(life context.Context, in AllocInput, plan AllocPlan) 
 	f := func(ctx context.Context) (job.ImageResult, error) {
 		start := c.Now()
 		if err := c.Dirs.Build(in.Spec, in.Group); err != nil {
+			return job.ImageResult{}, err
+		}
+		if err := c.fetch(ctx, in, task); err != nil {
 			return job.ImageResult{}, err
 		}
 		if err := c.Runtime.Check(ctx, c.request(in, s.Task, s.Attempt, "")); err != nil {
@@ -306,72 +262,4 @@ func (c *Controller) entry(in AllocInput, task string) *logrus.Entry {
 
 func (c *Controller) since(t time.Time) string {
 	return c.Now().Sub(t).Round(time.Millisecond).String()
-}
-
-// specOf returns what an allocation was made from, with what may change in
-// place as the newest generation says; nil if nobody knows.
-func (c *Controller) specOf(a job.AllocSpec) *job.Job {
-	if rec, ok := c.Store.Jobs.Get(a.Job); ok && matches(rec.Spec, a) {
-		return rec.Spec
-	}
-	if rec, ok := c.Store.Specs.Get(store.SpecKey(a.Job, a.Generation)); ok && matches(rec.Spec, a) {
-		return rec.Spec
-	}
-	return nil
-}
-
-func matches(spec *job.Job, a job.AllocSpec) bool {
-	if spec == nil {
-		return false
-	}
-	g := spec.Group(a.Group)
-	return g != nil && job.SpecHash(spec, g) == a.SpecHash
-}
-
-// pinned returns the image ids that allocations of the same spec_hash run
-// already, as far as the engine still has them.
-func (c *Controller) pinned(a job.AllocSpec) map[string]string {
-	out := map[string]string{}
-	d, _ := c.Store.Deployments.Get(a.Job)
-	if d.Groups[a.Group].SpecHash == a.SpecHash {
-		maps.Copy(out, d.Groups[a.Group].Images)
-	}
-	for id, other := range c.Store.AllocSpecs.All() {
-		if id == a.ID || other.Job != a.Job || other.SpecHash != a.SpecHash || other.Desired == job.DesiredStop {
-			continue
-		}
-		if other.CreatedAt.Before(d.PullAt) && !a.CreatedAt.Before(d.PullAt) {
-			continue // what it runs is what an operator wants to be asked for anew
-		}
-		st, _ := c.Store.AllocStatuses.Get(id)
-		for task, ts := range st.Tasks {
-			if out[task] == "" && ts.ImageID != "" {
-				out[task] = ts.ImageID
-			}
-		}
-	}
-	images, ok := c.Observe.Images()
-	if !ok {
-		return nil
-	}
-	have := map[string]bool{}
-	for _, img := range images {
-		have[img.ID] = true
-	}
-	maps.DeleteFunc(out, func(_, id string) bool { return !have[id] })
-	return out
-}
-
-// allocsOf returns both halves of the allocations of a job, by id.
-func (c *Controller) allocsOf(name string) []job.Alloc {
-	all := c.Store.AllocSpecs.All()
-	var out []job.Alloc
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if all[id].Job != name {
-			continue
-		}
-		st, _ := c.Store.AllocStatuses.Get(id)
-		out = append(out, job.Alloc{Spec: all[id], Status: st})
-	}
-	return out
 }

@@ -9,6 +9,7 @@ import (
 
 	"reconciler/internal/job"
 	"reconciler/observed"
+	"reconciler/store"
 )
 
 // StepKind is what a Step does.
@@ -114,6 +115,13 @@ type AllocInput struct {
 	Now time.Time
 	// CoreMHz is the speed of one core of this host.
 	CoreMHz int
+	// Services are those of the group and its tasks, with runtime names
+	// resolved.
+	Services []AllocService
+	// Checks are the states of their checks, by key.
+	Checks map[string]job.CheckState
+	// HostAddress is where services without a port of the host can be reached.
+	HostAddress string
 }
 
 // AllocPlan is one step, the status to record before it, and when to look
@@ -122,6 +130,11 @@ type AllocPlan struct {
 	Step   Step
 	Status job.AllocStatus
 	WakeAt time.Time
+	// Services are the instances that others may be sent to, by their key in the
+	// store.
+	Services map[string]store.ServiceRecord
+	// Checks are the checks that should run.
+	Checks []job.CheckTarget
 }
 
 // PlanAlloc decides the next step of an allocation. It is a pure function:
@@ -131,7 +144,7 @@ func PlanAlloc(in AllocInput) AllocPlan {
 	if p.tasks == nil {
 		p.tasks = map[string]job.TaskStatus{}
 	}
-	for _, name := range p.taskNames() {
+	for _, name := range p.order() {
 		t := p.newTask(name)
 		t.retry()
 		switch {
@@ -144,11 +157,7 @@ func PlanAlloc(in AllocInput) AllocPlan {
 		default:
 			t.planWanted()
 		}
-		p.tasks[name] = t.ts
-		p.wakeAt = earliest(p.wakeAt, t.wakeAt)
-		if p.step.Kind == StepNone {
-			p.step = t.step
-		}
+		p.take(t)
 	}
 	status := in.Status
 	status.Tasks = p.tasks
@@ -158,9 +167,17 @@ func PlanAlloc(in AllocInput) AllocPlan {
 	case status.EndedAt.IsZero():
 		status.EndedAt = in.Now.UTC()
 	}
-	conds, wake := allocConditions(in, status)
+	status.StartedAt = startedAt(in, status)
+	status.Checks = checkStates(in)
+	conds, wake := allocConditions(in, status, p.waitsFor)
 	status.Conditions = conds
-	return AllocPlan{Step: p.step, Status: status, WakeAt: earliest(p.wakeAt, wake)}
+	if c, _ := job.FindCondition(conds, job.CondHealthy); c.Status == job.True && status.HealthyAt.IsZero() {
+		status.HealthyAt = in.Now.UTC()
+	}
+	return AllocPlan{
+		Step: p.step, Status: status, WakeAt: earliest(p.wakeAt, wake),
+		Services: services(in, status), Checks: checkTargets(in, status),
+	}
 }
 
 // allocPlanner collects the plans of an allocation's tasks.
@@ -169,6 +186,50 @@ type allocPlanner struct {
 	tasks  map[string]job.TaskStatus
 	step   Step
 	wakeAt time.Time
+
+	waitsFor string // why a task is not begun yet, for people
+	leader   *taskPlanner
+}
+
+// order lists the tasks with the leader, if there is one, first: what becomes
+// of the others depends on it.
+func (p *allocPlanner) order() []string {
+	names := p.taskNames()
+	if p.in.Group == nil {
+		return names
+	}
+	slices.SortStableFunc(names, func(a, b string) int {
+		return boolRank(p.leads(b)) - boolRank(p.leads(a))
+	})
+	return names
+}
+
+func (p *allocPlanner) leads(name string) bool {
+	t := p.in.Group.Task(name)
+	return t != nil && t.Leader
+}
+
+func boolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// take takes in the plan of one task. The first step of all is the
+// allocation's.
+func (p *allocPlanner) take(t *taskPlanner) {
+	p.tasks[t.name] = t.ts
+	p.wakeAt = earliest(p.wakeAt, t.wakeAt)
+	if p.step.Kind == StepNone {
+		p.step = t.step
+	}
+	if p.waitsFor == "" {
+		p.waitsFor = t.waitsFor
+	}
+	if t.task != nil && t.task.Leader {
+		p.leader = t
+	}
 }
 
 // taskNames lists the tasks of the spec in its order, then those that only
@@ -217,6 +278,10 @@ func (p *allocPlanner) newTask(name string) *taskPlanner {
 	}
 	if t.ts.Phase == "" {
 		t.ts.Phase = job.PhasePending
+	}
+	if l := p.leader; l != nil {
+		t.leaderDone = l.ts.Phase == job.PhaseComplete || l.ts.Phase == job.PhaseFailed
+		t.leaderLive = slices.ContainsFunc(l.containers, observed.Container.Live)
 	}
 	return t
 }

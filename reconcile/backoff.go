@@ -20,7 +20,7 @@ const (
 	// userRetry is how often a step that waits for a person is tried: the named
 	// archive, network or user may appear without any event that tells us.
 	userRetry = 10 * time.Second
-	// longestWait is the longest wait that any rule makes.
+	// longestWait is the longest wait that any rule but a restart block makes.
 	longestWait = backoffCap + backoffCap/5
 	// indeterminateRetry follows a call whose outcome nobody knows.
 	indeterminateRetry = time.Second
@@ -63,11 +63,15 @@ func retryDelay(n int, seed string) time.Duration {
 	for i := 1; i < n && d < backoffCap; i++ {
 		d *= 2
 	}
-	d = min(d, backoffCap)
+	return jittered(min(d, backoffCap), backoffJitter, seed, n)
+}
+
+// jittered returns d and up to share of it more.
+func jittered(d time.Duration, share float64, seed string, n int) time.Duration {
 	h := fnv.New32a()
 	h.Write([]byte(seed + "/" + strconv.Itoa(n)))
 	part := float64(h.Sum32()) / (1 << 32)
-	return d + time.Duration(float64(d)*backoffJitter*part)
+	return d + time.Duration(float64(d)*share*part)
 }
 
 // later returns the later of two times.

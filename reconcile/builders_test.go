@@ -74,6 +74,11 @@ func task(edit func(*job.TaskStatus)) func(*AllocInput) {
 	}
 }
 
+// staticPort makes a job whose allocations cannot run beside each other.
+func staticPort(j *job.Job) {
+	j.Groups[0].Tasks[0].Resources.Ports = []job.Port{{Label: "http", Static: 80}}
+}
+
 // hasImage is a task that is prepared.
 func hasImage(ts *job.TaskStatus) {
 	ts.Prepared, ts.Image, ts.ImageID = true, refWeb, image1
@@ -116,7 +121,7 @@ func wanted(d job.Desired) func(*AllocInput) {
 func alloc(id string, j *job.Job, index int, edit ...func(*job.Alloc)) job.Alloc {
 	a := job.Alloc{Spec: job.AllocSpec{
 		ID: id, Job: j.Name, Group: "web", Index: index, Generation: 1,
-		SpecHash: job.SpecHash(j, &j.Groups[0]), Desired: job.DesiredRun, CreatedAt: t0.Add(-time.Hour),
+		SpecHash: job.SpecHash(j, &j.Groups[0]), Desired: job.DesiredRun, CreatedAt: t0.Add(-time.Hour), RunAt: t0.Add(-time.Second),
 	}}
 	for _, f := range edit {
 		f(&a)

@@ -39,14 +39,16 @@ const (
 type Config struct {
 	// Node returns this host. It is called for each placement, since the
 	// attributes of a host change.
-	Node    func() job.Node
-	Store   *store.Store
-	Observe Observer
-	Runtime Runtime
-	Ports   Ports
-	Dirs    Dirs
-	Auth    Auth // nil if no task has any
-	Log     logrus.FieldLogger
+	Node      func() job.Node
+	Store     *store.Store
+	Observe   Observer
+	Runtime   Runtime
+	Ports     Ports
+	Dirs      Dirs
+	Artifacts Artifacts // nil if no task has any
+	Checks    Checks    // nil runs none
+	Auth      Auth      // nil if no task has any
+	Log       logrus.FieldLogger
 	// Ready is closed once the manifests were read: what they do not want any
 	// more is not begun before. A nil channel is ready at once.
 	Ready <-chan struct{}
@@ -69,8 +71,10 @@ type Controller struct {
 	// requests stand in the record that the jobs workers write.
 	deploy sync.Mutex
 
-	mu    sync.Mutex
-	stale map[string]string // alloc id -> container that must be looked at before the next plan
+	mu        sync.Mutex
+	stale     map[string]string    // alloc id -> container that must be looked at before the next plan
+	looks     map[string]time.Time // alloc id -> since when dockerd had been in sight at the last look
+	published map[string][]string  // alloc id -> keys of its services in the store; nil before the first look
 }
 
 // New returns a Controller that has registered itself for changes of the
@@ -85,9 +89,13 @@ func New(cfg Config) *Controller {
 	if cfg.Auth == nil {
 		cfg.Auth = noAuth{}
 	}
+	if cfg.Checks == nil {
+		cfg.Checks = noChecks{}
+	}
 	c := &Controller{
 		Config: cfg,
 		stale:  map[string]string{},
+		looks:  map[string]time.Time{},
 	}
 	st := cfg.Store
 	st.Jobs.OnChange(c.hintJob)
@@ -111,6 +119,10 @@ func (c *Controller) Hint(h observed.Hint) {
 		}
 	}
 }
+
+// HintAlloc takes note that something about an allocation has changed that no
+// record and no container tells: the state of a check. It never blocks.
+func (c *Controller) HintAlloc(id string) { c.allocs.add(id) }
 
 // HintAuth takes note that the registry credentials of a job changed: what
 // waits out a failed pull need not wait any longer. It never blocks.
@@ -138,6 +150,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+	c.sweepServices()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	c.jobs.open()
@@ -254,7 +267,7 @@ func (c *Controller) hintAlloc(id string) {
 // may wait for the job that changed.
 func (c *Controller) addWaiting(changed string) {
 	for name, d := range c.Store.Deployments.All() {
-		if name != changed && d.Phase != PhaseRunning {
+		if name != changed && d.Phase != PhaseRunning && d.Phase != PhaseComplete {
 			c.jobs.add(name)
 		}
 	}

@@ -568,8 +568,8 @@ func TestForecastOfAJobThatWaitsForEver(t *testing.T) {
 		r.mark("old", func(rec *store.JobRecord) { rec.Held = store.HeldMassDeletion })
 		r.write(webJob(called("new"), static(80)))
 		r.after(time.Minute)
-		if got, err := r.c.Forecast(); err != nil || len(got) > 0 {
-			t.Errorf("forecast %v, %v; want nothing: the job waits for one that is held", got, err)
+		if got := r.foreseen(); len(got) > 0 {
+			t.Errorf("forecast %q; want nothing: the job waits for one that is held", got)
 		}
 		r.mark("old", func(rec *store.JobRecord) { rec.Held = "" })
 		r.drop("new")
@@ -586,13 +586,13 @@ func TestForecastOfAPortThatStaysTaken(t *testing.T) {
 		r.after(time.Minute)
 		r.write(webJob(called("b"), static(80)))
 		r.after(time.Minute)
-		if got, err := r.c.Forecast(); err != nil || len(got) > 0 {
-			t.Errorf("forecast %v, %v; want nothing: b waits for the port of a", got, err)
+		if got := r.foreseen(); len(got) > 0 {
+			t.Errorf("forecast %q; want nothing: b waits for the port of a", got)
 		}
 		r.write(webJob(called("a"), static(81))) // they swap
 		r.with(func() { r.pullTime = time.Hour })
-		if got, err := r.c.Forecast(); err != nil || len(got) == 0 {
-			t.Errorf("forecast %v, %v; want the swap", got, err)
+		if got := r.foreseen(); len(got) == 0 {
+			t.Errorf("forecast %q; want the swap", got)
 		}
 		r.after(3 * time.Hour) // a pull may have begun while it took an hour
 		r.quiet()
@@ -625,4 +625,29 @@ func TestManifestsAreReadFirst(t *testing.T) {
 		r.after(2 * readyWait)
 		r.did("run web")
 	})
+}
+
+// A clock that is set back by an hour does not make a new container unhealthy
+// for so long: dockerd's times are those of before.
+func TestHealthUnderAClockThatWasSetBack(t *testing.T) {
+	in := allocInput(func(in *AllocInput) {
+		in.Containers = []observed.Container{{State: observed.Running, StartedAt: t0.Add(time.Hour)}}
+	})
+	minHealthy := in.Group.Update.MinHealthyTime.Std()
+	for _, tt := range []struct {
+		name    string
+		running time.Time // since when, by our clock
+		want    job.ConditionStatus
+		wake    time.Time
+	}{
+		{"seen to run just now", t0, job.False, t0.Add(minHealthy)},
+		{"seen to run for long enough", t0.Add(-minHealthy), job.True, time.Time{}},
+		{"seen to run before the step", t0.Add(time.Hour), job.True, time.Time{}},
+	} {
+		in.Now = t0
+		got, _, _, wake := healthyCondition(in, in.Status, job.Condition{Status: job.True, LastTransition: tt.running})
+		if got != tt.want || !wake.Equal(tt.wake) {
+			t.Errorf("%s: %s until %v, want %s until %v", tt.name, got, wake, tt.want, tt.wake)
+		}
+	}
 }

@@ -8,30 +8,50 @@ import (
 )
 
 // recordExit enters the exit of the current container once, counts it as a
-// crash if it happened in sight, and returns why the next container is due.
+// crash if it happened in sight and nobody but a failed check asked for it, and
+// returns why the next container is due.
 func (t *taskPlanner) recordExit() string {
+	exit, news := t.noteExit()
+	switch {
+	case !news:
+	case t.complete():
+	case t.outOfSight(exit.At) && exit.Stopped == "":
+		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
+	case exit.Stopped == "" || exit.Stopped == ReasonUnhealthy:
+		t.countCrash(exit.At.Sub(t.cur.StartedAt))
+	default:
+		t.ts.NextRetry = time.Time{}
+	}
+	return t.whyExited()
+}
+
+// noteExit enters how the current container ended, and reports whether that
+// was not known.
+func (t *taskPlanner) noteExit() (job.Exit, bool) {
 	exit := job.Exit{
 		Code: t.cur.ExitCode, OOMKilled: t.cur.OOMKilled, Error: t.cur.Error,
 		At: t.cur.FinishedAt.UTC(), Attempt: t.cur.Identity.Attempt,
 	}
-	if last := t.ts.LastExit; last == nil || last.Attempt != exit.Attempt || !last.At.Equal(exit.At) {
-		t.ts.LastExit = &exit
-		if t.outOfSight(exit.At) {
-			t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
-		} else {
-			t.countCrash(exit.At.Sub(t.cur.StartedAt))
-		}
+	if last := t.ts.LastExit; last != nil && last.Attempt == exit.Attempt && last.At.Equal(exit.At) {
+		return *last, false
 	}
-	return t.whyExited()
+	exit.Stopped = t.recycled()
+	t.ts.LastExit = &exit
+	return exit, true
 }
 
 // whyExited tells a crash from an exit out of sight: that one leaves no crash
 // counted, not even earlier ones.
 func (t *taskPlanner) whyExited() string {
+	exit := t.ts.LastExit
 	switch {
+	case exit != nil && exit.Stopped == ReasonLeaderEnded:
+		return ReasonStoppedByUs
+	case exit != nil && exit.Stopped != "":
+		return exit.Stopped
 	case t.ts.Crashes > 0:
 		return ReasonCrashed
-	case t.ts.LastExit != nil && t.ts.LastExit.At.Before(t.in.RetryAt):
+	case exit != nil && exit.At.Before(t.in.RetryAt):
 		return ReasonRetry
 	}
 	return ReasonEngineGap
@@ -40,6 +60,10 @@ func (t *taskPlanner) whyExited() string {
 func (t *taskPlanner) countCrash(ran time.Duration) {
 	if ran >= crashForget {
 		t.ts.Crashes = 0
+	}
+	if r := t.policy(); r != nil {
+		t.countRestart(*r)
+		return
 	}
 	t.ts.Crashes++
 	t.ts.NextRetry = time.Time{}
@@ -62,8 +86,11 @@ func (t *taskPlanner) inGap(at time.Time) bool {
 // stops its containers, or refuses what is asked, before it closes the stream
 // of events. What is taken back leaves no trace, so this happens once.
 func (t *taskPlanner) forgiveGap() {
-	if e := t.ts.LastExit; e != nil && t.ts.Crashes > 0 && t.inGap(e.At) {
-		t.ts.Crashes = 0
+	if e := t.ts.LastExit; e != nil && t.ts.Crashes > 0 && t.inGap(e.At) && e.Stopped == "" {
+		t.ts.Crashes, t.ts.WindowRestarts = 0, max(0, t.ts.WindowRestarts-1)
+		if t.ts.FailedGeneration != 0 {
+			t.unfail()
+		}
 		if t.ts.LastError == nil {
 			t.ts.NextRetry = time.Time{}
 		}
@@ -114,5 +141,7 @@ func (t *taskPlanner) takeBackRemoval() {
 
 func (t *taskPlanner) uncount() {
 	t.ts.Crashes--
+	t.ts.WindowRestarts = max(0, t.ts.WindowRestarts-1)
+	t.ts.FailedGeneration = 0
 	t.ts.LastExit = nil
 }

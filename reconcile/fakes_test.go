@@ -24,6 +24,7 @@ type engine struct {
 	status observed.Status
 	images map[string]string // reference -> image id
 	made   int
+	groups map[string]*job.Group // what containers were made from, by id
 
 	hint       func(observed.Hint)
 	deaf       bool // no events
@@ -50,8 +51,9 @@ func newEngine() *engine {
 		truth: map[string]*observed.Container{}, view: map[string]observed.Container{},
 		status: observed.Status{Connected: true, Since: time.Now()},
 		images: map[string]string{refWeb: image1}, takenPorts: map[int]bool{}, busy: map[string]bool{},
-		fail: func(string, observed.Container) error { return nil },
-		hang: func(string, observed.Container) bool { return false },
+		groups: map[string]*job.Group{},
+		fail:   func(string, observed.Container) error { return nil },
+		hang:   func(string, observed.Container) bool { return false },
 	}
 }
 
@@ -213,8 +215,19 @@ func (e *engine) create(req job.ContainerRequest, name string) (string, error) {
 		Identity: req.Identity(), RestartPolicy: "no", CPUShares: int64(res.CPU),
 		MemoryBytes: int64(res.MemoryMB) << 20, MemorySwap: int64(res.MemoryMB) << 20,
 	}
+	e.groups[id] = req.Group
 	e.changed(id)
 	return id, nil
+}
+
+// beside reports whether two containers of one task may run at once: they are
+// of an allocation and of its successor, and nothing forbids it.
+func (e *engine) beside(a, b *observed.Container) bool {
+	if a.Identity.AllocID == b.Identity.AllocID || e.groups[a.ID] == nil || e.groups[b.ID] == nil {
+		return false
+	}
+	_, ok := job.MayRunBeside(e.groups[a.ID], e.groups[b.ID])
+	return ok
 }
 
 // started lets a container run, if its ports are free, and checks that it is
@@ -238,7 +251,7 @@ func (e *engine) started(id string) error {
 		if other.ID == id || !other.Live() || !other.Ours {
 			continue
 		}
-		if a, b := other.Identity, c.Identity; a.Job == b.Job && a.Group == b.Group && a.Task == b.Task && a.AllocIndex == b.AllocIndex {
+		if a, b := other.Identity, c.Identity; a.Job == b.Job && a.Group == b.Group && a.Task == b.Task && a.AllocIndex == b.AllocIndex && !e.beside(other, c) {
 			e.wrong = append(e.wrong, fmt.Sprintf("%s and %s run beside each other", other.Name, c.Name))
 		}
 		for _, p := range c.Identity.Ports {

@@ -14,9 +14,15 @@ import (
 // groupPlanner plans the allocations of one group of a known spec.
 type groupPlanner struct {
 	*jobPlanner
-	spec  *job.Job
-	group *job.Group
-	hash  string
+	name string
+	dep  store.GroupDeployment // as it will be recorded
+
+	// What the group is brought to: the wanted generation, or the last one that
+	// worked where auto_revert has put it back.
+	spec       *job.Job
+	group      *job.Group
+	hash       string
+	generation uint64
 
 	slots map[int]*slot
 }
@@ -29,24 +35,58 @@ type slot struct {
 }
 
 func (g *groupPlanner) plan() {
+	g.aim()
 	g.collect()
+	if g.judge() {
+		g.aim()
+		g.collect()
+	}
 	g.pin()
-	count := g.group.WantedCount(g.spec.Type)
+	count := g.distinct(g.group.WantedCount(g.spec.Type))
 	for _, i := range slices.Backward(slices.Sorted(maps.Keys(g.slots))) {
 		if i >= count {
 			g.empty(g.slots[i])
 		}
 	}
+	unmet := count > 0 && g.unmet(count)
 	for i := range count {
 		if g.slots[i] == nil {
 			g.slots[i] = &slot{}
 		}
 		g.settle(g.slots[i])
 	}
-	for i := range count {
-		g.fill(i, g.slots[i])
+	if !unmet {
+		for i := range count {
+			g.fill(i, g.slots[i])
+		}
+		g.replace(count)
 	}
-	g.replace(count)
+	g.prove(count)
+	g.groups[g.name] = g.dep
+}
+
+// aim decides which generation the group is brought to.
+func (g *groupPlanner) aim() {
+	rec, had := g.in.Record, g.in.Deployment.Groups[g.name]
+	if g.group == nil {
+		g.dep = had
+		g.dep.SpecHash = job.SpecHash(rec.Spec, rec.Spec.Group(g.name))
+		if f := had.Failed; f != nil && (f.Generation != rec.Generation || f.At.Before(g.in.Deployment.RetryAt)) {
+			g.dep.Failed, g.dep.Reverted = nil, false
+		}
+		if had.SpecHash != g.dep.SpecHash {
+			g.dep.Images = nil
+		}
+	}
+	g.spec, g.hash, g.generation = rec.Spec, g.dep.SpecHash, rec.Generation
+	stable := g.in.Stable[g.name]
+	if stable == nil || stable.Group(g.name) == nil || g.dep.Failed == nil || g.dep.Stable == nil {
+		g.dep.Reverted = false // nobody knows what was put back
+	}
+	if g.dep.Reverted {
+		g.spec, g.hash, g.generation = stable, g.dep.Stable.SpecHash, g.dep.Stable.Generation
+	}
+	g.group = g.spec.Group(g.name)
 }
 
 // collect sorts the group's allocations into slots.
@@ -75,8 +115,11 @@ func (g *groupPlanner) collect() {
 // pin keeps the image ids that the first allocation of this hash found. An id
 // that no allocation uses any more gives way to one that is in use.
 func (g *groupPlanner) pin() {
-	had := g.in.Deployment.Groups[g.group.Name]
-	d := store.GroupDeployment{SpecHash: g.hash, Images: map[string]string{}}
+	if g.hash != g.dep.SpecHash {
+		return // what was put back has its ids in Stable
+	}
+	had := g.dep.Images
+	g.dep.Images = map[string]string{}
 	for _, t := range g.group.Tasks {
 		var found []string
 		for _, i := range slices.Sorted(maps.Keys(g.slots)) {
@@ -86,18 +129,14 @@ func (g *groupPlanner) pin() {
 				}
 			}
 		}
-		id := had.Images[t.Name]
-		if had.SpecHash != g.hash {
-			id = ""
-		}
+		id := had[t.Name]
 		if len(found) > 0 && !slices.Contains(found, id) {
 			id = found[0]
 		}
 		if id != "" {
-			d.Images[t.Name] = id
+			g.dep.Images[t.Name] = id
 		}
 	}
-	g.groups[g.group.Name] = d
 }
 
 // empty stops all that stands at an index which is wanted no more.
@@ -128,9 +167,9 @@ func (g *groupPlanner) settle(s *slot) {
 		s.stopping = append(s.stopping, s.fresh[0])
 		s.fresh = nil
 	}
-	if len(s.fresh) == 1 && s.fresh[0].Spec.Generation != g.in.Record.Generation {
+	if len(s.fresh) == 1 && s.fresh[0].Spec.Generation != g.generation {
 		a := s.fresh[0]
-		g.add(Action{Kind: ActionAdvance, Group: g.group.Name, Index: a.Spec.Index, AllocID: a.Spec.ID, Reason: ReasonInPlace, Fields: g.softFields(a)})
+		g.act(ActionAdvance, a.Spec.Index, a.Spec.ID, ReasonInPlace, g.softFields(a)...)
 	}
 }
 
@@ -184,10 +223,11 @@ func (g *groupPlanner) fill(i int, s *slot) {
 		g.waitForOthers()
 	case g.refused(i), g.losesPorts(i):
 	case len(s.fresh) == 1:
-		g.add(Action{Kind: ActionPromote, Group: g.group.Name, Index: i, AllocID: s.fresh[0].Spec.ID, Reason: ReasonReady})
+		g.act(ActionPromote, i, s.fresh[0].Spec.ID, ReasonReady)
 		g.note("%s[%d] starts", g.group.Name, i)
+	case g.missing():
 	default:
-		g.add(Action{Kind: ActionPlace, Group: g.group.Name, Index: i, Reason: ReasonNew})
+		g.act(ActionPlace, i, "", ReasonNew)
 		g.note("%s[%d] is being placed", g.group.Name, i)
 	}
 }
@@ -195,6 +235,16 @@ func (g *groupPlanner) fill(i int, s *slot) {
 func (g *groupPlanner) waitForOthers() {
 	g.note("waits for %s", strings.Join(g.in.WaitFor, "; "))
 	g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
+}
+
+// missing reports whether the job is gone from the files and in its grace:
+// nothing new is begun for it, and what runs is left alone.
+func (g *groupPlanner) missing() bool {
+	if g.in.Record.MissingSince.IsZero() || g.in.Record.Held != "" {
+		return false
+	}
+	g.note("its file is gone")
+	return true
 }
 
 // refused says why the index could not be filled when that was tried last,
@@ -235,62 +285,12 @@ func (g *groupPlanner) losesPorts(i int) bool {
 	return true
 }
 
-// replace brings allocations of another SpecHash to the wanted one, at most
-// max_parallel at a time. The old one is stopped only when its successor is
-// prepared; one that does not run has nothing to lose and takes no turn.
-func (g *groupPlanner) replace(count int) {
-	turns := g.group.Update.MaxParallel
-	for i := range count {
-		s := g.slots[i]
-		if len(s.fresh) == 1 && !healthy(s.fresh[0]) || len(s.old) == 0 && len(s.fresh) == 0 {
-			turns--
-		}
-	}
-	for i := range count {
-		s := g.slots[i]
-		if len(s.old) == 0 {
-			continue
-		}
-		old := s.old[0]
-		switch {
-		case len(s.fresh) == 1:
-			g.handOver(old, s.fresh[0])
-		case len(s.stopping) > 0:
-			g.note("%s[%d] waits for allocation %s to end", g.group.Name, i, s.stopping[0].Spec.ID)
-		case g.refused(i):
-		case turns > 0 || !isTrue(old, job.CondRunning):
-			if isTrue(old, job.CondRunning) {
-				turns--
-			}
-			g.add(Action{Kind: ActionPrepare, Group: g.group.Name, Index: i, Reason: g.whyReplaced(old), Fields: g.hardFields(old)})
-		}
-		g.note("%s[%d] is being replaced", g.group.Name, i)
-	}
-}
-
-// whyReplaced tells an edit from an operator's request.
-func (g *groupPlanner) whyReplaced(old job.Alloc) string {
-	if old.Spec.SpecHash == g.hash {
-		return ReasonRestart
-	}
-	return ReasonReplace
-}
-
-// handOver stops the predecessor once all that its successor needs is there.
-func (g *groupPlanner) handOver(old, fresh job.Alloc) {
-	switch {
-	case fresh.Spec.Desired == job.DesiredRun:
-		g.stop(old, ReasonReplaced, g.hardFields(old)...)
-	case !prepared(fresh, g.group):
-		g.note("%s[%d]: its successor is not prepared", g.group.Name, old.Spec.Index)
-	case len(g.in.WaitFor) > 0:
-		g.waitForOthers()
-	case g.in.PortBusy[fresh.Spec.ID] != "":
-		g.note("%s[%d] keeps running: its successor needs a port: %s", g.group.Name, old.Spec.Index, g.in.PortBusy[fresh.Spec.ID])
-		g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
-	default:
-		g.stop(old, ReasonReplaced, g.hardFields(old)...)
-	}
+// act plans something that makes or moves an allocation to the generation that
+// the group is brought to.
+func (g *groupPlanner) act(kind ActionKind, index int, allocID, reason string, fields ...string) {
+	g.add(Action{
+		Kind: kind, Group: g.name, Index: index, AllocID: allocID, Reason: reason, Fields: fields, Generation: g.generation,
+	})
 }
 
 func (g *groupPlanner) hardFields(old job.Alloc) []string {

@@ -12,6 +12,7 @@ import (
 // Phases of a deployment.
 const (
 	PhaseRunning     = "running"
+	PhaseComplete    = "complete" // every allocation of a batch job is
 	PhaseProgressing = "progressing"
 	PhaseDegraded    = "degraded"
 	PhaseHeld        = "held"
@@ -20,7 +21,7 @@ const (
 )
 
 // jobConditions derives the conditions of a job and its phase in one word.
-func jobConditions(in JobInput, progress string, conds []job.Condition) ([]job.Condition, string) {
+func jobConditions(in JobInput, progress string, worse *Refusal, conds []job.Condition) ([]job.Condition, string) {
 	set := func(typ string, yes bool, reason, no, msg string) {
 		c := job.Condition{Type: typ, Status: job.False, Reason: no, ObservedGeneration: in.Record.Generation}
 		if yes {
@@ -31,6 +32,9 @@ func jobConditions(in JobInput, progress string, conds []job.Condition) ([]job.C
 	conds = job.SetCondition(conds, specValid(in), in.Now)
 	set(job.CondProgressing, progress != "", "Converging", "Complete", progress)
 	degraded, why := firstFailure(in)
+	if worse != nil {
+		degraded, why = worse.Reason, worse.Message
+	}
 	set(job.CondDegraded, degraded != "", degraded, "AsExpected", why)
 	held, msg := heldReason(in)
 	set(job.CondHeld, held != "", held, "NotHeld", msg)
@@ -46,8 +50,26 @@ func jobConditions(in JobInput, progress string, conds []job.Condition) ([]job.C
 		return conds, PhaseDegraded
 	case progress != "":
 		return conds, PhaseProgressing
+	case allComplete(in):
+		return conds, PhaseComplete
 	}
 	return conds, PhaseRunning
+}
+
+// allComplete reports whether a batch job has nothing left to do.
+func allComplete(in JobInput) bool {
+	some := false
+	for _, a := range in.Allocs {
+		if a.Ended() {
+			continue
+		}
+		c, _ := job.FindCondition(a.Status.Conditions, job.CondHealthy)
+		if c.Reason != ReasonComplete {
+			return false
+		}
+		some = true
+	}
+	return some
 }
 
 func specValid(in JobInput) job.Condition {
@@ -102,6 +124,10 @@ func firstFailure(in JobInput) (reason, msg string) {
 			case ts.Phase == job.PhaseBackoff && ts.LastExit != nil:
 				return "CrashBackoff", where + describeExit(*ts.LastExit)
 			}
+		}
+		c, _ := job.FindCondition(a.Status.Conditions, job.CondHealthy)
+		if c.Reason == ReasonCheckFailed || c.Reason == ReasonDockerCheckFailed {
+			return c.Reason, fmt.Sprintf("%s[%d]: %s", a.Spec.Group, a.Spec.Index, c.Message)
 		}
 	}
 	return "", ""

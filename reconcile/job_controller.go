@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -67,20 +68,60 @@ func (c *Controller) jobInput(name string) JobInput {
 	for _, ct := range c.Observe.Job(name) {
 		in.Highest = max(in.Highest, ct.Identity.Generation)
 	}
-	for _, a := range in.Allocs {
+	for i, a := range in.Allocs {
 		if a.Ended() {
 			c.Ports.Release(a.Spec.ID)
 			continue
 		}
-		if spec := c.specOf(a.Spec); spec != nil {
+		in.Allocs[i].Status = c.currentStatus(a)
+		if spec := c.madeFrom(a.Spec); spec != nil {
 			in.Specs[a.Spec.ID] = spec
 		}
 	}
+	_, in.GapTo = c.sight.note(c.Observe.Status())
+	in.Stable = c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
+		in.Unmet = unmet(c.Node(), in.Record.Spec)
 		in.WaitFor = c.waitFor(name, in.Record.Spec)
 		in.PortBusy = c.probePorts(in.Allocs)
 	}
 	return in
+}
+
+// stable returns the specs of the generations that have worked, by group.
+func (c *Controller) stable(name string, d store.DeploymentRecord) map[string]*job.Job {
+	out := map[string]*job.Job{}
+	for group, g := range d.Groups {
+		if g.Stable == nil {
+			continue
+		}
+		rec, _ := c.Store.Specs.Get(store.SpecKey(name, g.Stable.Generation))
+		if matches(rec.Spec, job.AllocSpec{Group: group, SpecHash: g.Stable.SpecHash}) {
+			out[group] = rec.Spec
+		}
+	}
+	return out
+}
+
+// unmet says, by group, which constraint of a job a host does not meet.
+func unmet(node job.Node, j *job.Job) map[string]string {
+	out := map[string]string{}
+	for i := range j.Groups {
+		g := &j.Groups[i]
+		if why, ok := taskenv.Unmet(node, j, g, job.Constraints(j, g)); !ok {
+			out[g.Name] = why
+		}
+	}
+	return out
+}
+
+// target is the spec of the generation that an action is about: the wanted
+// one, or the last that worked.
+func (in JobInput) target(a Action) *job.Job {
+	if stable := in.Stable[a.Group]; stable != nil && a.Generation != in.Record.Generation {
+		return stable
+	}
+	return in.Record.Spec
 }
 
 // specProblem is the first error of the job's file.
@@ -115,7 +156,7 @@ func (c *Controller) apply(in JobInput, a Action) {
 		if a.Kind == ActionStop {
 			spec.Desired, spec.Reason = job.DesiredStop, a.Reason
 		} else {
-			spec.Generation = in.Record.Generation
+			spec.Generation = a.Generation
 		}
 	}
 	log := c.Log.WithFields(logrus.Fields{"job": in.Name, "group": a.Group, "index": a.Index, "reason": a.Reason})
@@ -154,22 +195,23 @@ func (c *Controller) refuse(in JobInput, a Action, err error) bool {
 
 // place makes the record of a new allocation with its ports.
 func (c *Controller) place(in JobInput, a Action) (job.AllocSpec, error) {
-	g := in.Record.Spec.Group(a.Group)
+	target, now := in.target(a), c.Now().UTC()
+	g := target.Group(a.Group)
 	spec := job.AllocSpec{
 		ID: c.NewID(), Job: in.Name, Group: a.Group, Index: a.Index,
-		Generation: in.Record.Generation, SpecHash: job.SpecHash(in.Record.Spec, g),
-		Desired: job.DesiredRun, Reason: a.Reason, CreatedAt: c.Now().UTC(),
+		Generation: a.Generation, SpecHash: job.SpecHash(target, g),
+		Desired: job.DesiredRun, Reason: a.Reason, CreatedAt: now, RunAt: now,
 	}
 	reserve := c.Ports.Reserve
 	if a.Kind == ActionPrepare {
-		spec.Desired, reserve = job.DesiredPrepare, c.Ports.ReserveDynamic
+		spec.Desired, spec.RunAt, reserve = job.DesiredPrepare, time.Time{}, c.Ports.ReserveDynamic
 	}
 	ports, err := reserve(spec.ID, g.PortRequests())
 	if err != nil {
 		return spec, err
 	}
 	spec.Ports = ports
-	if spec.Images, err = c.images(in.Record.Spec, g, spec); err != nil {
+	if spec.Images, err = c.images(target, g, spec); err != nil {
 		c.Ports.Release(spec.ID)
 		return spec, err
 	}
@@ -182,11 +224,11 @@ func (c *Controller) promote(in JobInput, a Action) (job.AllocSpec, error) {
 	if !ok {
 		return spec, fmt.Errorf("allocation %s: no record", a.AllocID)
 	}
-	ports, err := c.Ports.Reserve(spec.ID, in.Record.Spec.Group(a.Group).PortRequests())
+	ports, err := c.Ports.Reserve(spec.ID, in.target(a).Group(a.Group).PortRequests())
 	if err != nil {
 		return spec, err
 	}
-	spec.Ports, spec.Desired, spec.Reason = ports, job.DesiredRun, a.Reason
+	spec.Ports, spec.Desired, spec.Reason, spec.RunAt = ports, job.DesiredRun, a.Reason, c.Now().UTC()
 	return spec, nil
 }
 

@@ -39,11 +39,17 @@ const (
 	ReasonScaledDown = "ScaledDown"
 	ReasonJobDeleted = "JobDeleted"
 	ReasonGroupGone  = "GroupRemoved"
-	ReasonDuplicate  = "Duplicate"        // another allocation has the index
-	ReasonNewer      = "Superseded"       // a newer edit came before it ran
-	ReasonInPlace    = "UpdatedInPlace"   // Fields tells what
-	ReasonRestart    = "RestartRequested" // an operator asked for it
-	ReasonPortLost   = "PortLost"         // another process took a dynamic port
+	ReasonDuplicate  = "Duplicate"         // another allocation has the index
+	ReasonNewer      = "Superseded"        // a newer edit came before it ran
+	ReasonInPlace    = "UpdatedInPlace"    // Fields tells what
+	ReasonRestart    = "RestartRequested"  // an operator asked for it
+	ReasonPortLost   = "PortLost"          // another process took a dynamic port
+	ReasonBeside     = "BesidePredecessor" // it may run while its predecessor does
+	ReasonSucceeded  = "SuccessorHealthy"  // its successor ran beside it, and is healthy
+	ReasonNotHealthy = "UpdateUnhealthy"   // it did not become healthy, and its predecessor runs
+	ReasonGivenUp    = "UpdateFailed"      // another allocation of the update did not
+	ReasonConstraint = "ConstraintNotMet"  // an edited constraint keeps it from this host
+	ReasonDistinct   = "DistinctHosts"     // there is one host
 )
 
 // Action is one change of the allocation table.
@@ -54,6 +60,8 @@ type Action struct {
 	AllocID string // of an existing allocation
 	Reason  string
 	Fields  []string
+	// Generation is the one that the allocation is placed in or moved to.
+	Generation uint64
 }
 
 // String prints an action as plans, logs and tests show it.
@@ -77,9 +85,18 @@ type JobInput struct {
 	// SpecProblem is the first error in the job's file; empty if it is good.
 	SpecProblem string
 	Allocs      []job.Alloc
-	// Specs are what the allocations were made from, by alloc id; an
-	// allocation of which nobody knows that is not in it.
-	Specs      map[string]*job.Job
+	// Specs are what the allocations were made from, by alloc id, each of the
+	// generation in which the allocation is; an allocation of which nobody knows
+	// that is not in it.
+	Specs map[string]*job.Job
+	// Stable are the specs of the generations that have worked, by group, as far
+	// as they are known.
+	Stable map[string]*job.Job
+	// Unmet says, by group, which constraint this host does not meet.
+	Unmet map[string]string
+	// GapTo is when dockerd was last back after an absence; zero if it never was
+	// away. No deadline counts what was before.
+	GapTo      time.Time
 	Deployment store.DeploymentRecord
 	// Highest is the highest generation on a label of the job's containers.
 	Highest uint64
@@ -133,8 +150,16 @@ type jobPlanner struct {
 	in       JobInput
 	actions  []Action
 	groups   map[string]store.GroupDeployment
-	progress string // why the job is not yet as wanted; "" if it is
+	progress string   // why the job is not yet as wanted; "" if it is
+	degraded *Refusal // why it is worse than wanted; the first reason of all
 	wakeAt   time.Time
+}
+
+// degrade notes what a person should know. The first reason stays.
+func (p *jobPlanner) degrade(reason, format string, args ...any) {
+	if p.degraded == nil {
+		p.degraded = &Refusal{Reason: reason, Message: fmt.Sprintf(format, args...)}
+	}
 }
 
 func (p *jobPlanner) add(a Action) { p.actions = append(p.actions, a) }
@@ -163,8 +188,7 @@ func (p *jobPlanner) stop(a job.Alloc, reason string, fields ...string) {
 
 func (p *jobPlanner) planSpec(spec *job.Job) {
 	for i := range spec.Groups {
-		g := groupPlanner{jobPlanner: p, spec: spec, group: &spec.Groups[i]}
-		g.hash = job.SpecHash(spec, g.group)
+		g := groupPlanner{jobPlanner: p, name: spec.Groups[i].Name}
 		g.plan()
 	}
 	for _, a := range p.sorted(p.in.Allocs) {
@@ -197,6 +221,6 @@ func (p *jobPlanner) deployment() store.DeploymentRecord {
 		d.Groups = p.groups
 		d.ObservedGeneration = p.in.Record.Generation
 	}
-	d.Conditions, d.Phase = jobConditions(p.in, p.progress, d.Conditions)
+	d.Conditions, d.Phase = jobConditions(p.in, p.progress, p.degraded, d.Conditions)
 	return d
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPlanJob(t *testing.T) {
-	one, two := webJob(), webJob(command("new"))
+	one, two, fixed := webJob(), webJob(command("new")), webJob(staticPort)
 	gen := func(n uint64) func(*job.Alloc) { return func(a *job.Alloc) { a.Spec.Generation = n } }
 	lost := func(ago time.Duration) func(*job.Alloc) {
 		return func(a *job.Alloc) { a.Spec.Reason, a.Status.EndedAt = ReasonPortLost, t0.Add(ago) }
@@ -51,14 +51,37 @@ func TestPlanJob(t *testing.T) {
 			nil, PhaseProgressing,
 		},
 		{
-			"changed: the successor is prepared",
+			"changed: the successor is prepared, and may run beside",
 			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2)))),
+			[]string{"promote web[0] " + allocB + " (BesidePredecessor)"},
+			PhaseProgressing,
+		},
+		{
+			"changed: both run, and the successor is not healthy yet",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, runs, gen(2)))),
+			nil, PhaseProgressing,
+		},
+		{
+			"changed: both run, and the successor is healthy",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isHealthy, gen(2)))),
+			[]string{"stop web[0] " + allocA + " (SuccessorHealthy tasks.web.config.command)"},
+			PhaseProgressing,
+		},
+		{
+			"changed: the predecessor died meanwhile, nothing is lost by its end",
+			jobInput(two, allocs(one, alloc(allocA, one, 0)), allocs(two, alloc(allocB, two, 0, runs, gen(2)))),
 			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.config.command)"},
 			PhaseProgressing,
 		},
 		{
+			"changed: the successor is prepared, and needs the same port",
+			jobInput(fixed, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(fixed, alloc(allocB, fixed, 0, isPrepared, gen(2)))),
+			[]string{"stop web[0] " + allocA + " (Replaced tasks.web.ports.http.label, tasks.web.ports.http.position, tasks.web.ports.http.static)"},
+			PhaseProgressing,
+		},
+		{
 			"changed: a stranger has the port",
-			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two, alloc(allocB, two, 0, isPrepared, gen(2))),
+			jobInput(fixed, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(fixed, alloc(allocB, fixed, 0, isPrepared, gen(2))),
 				func(in *JobInput) { in.PortBusy[allocB] = "port 80 is taken" }),
 			nil, PhaseProgressing,
 		},

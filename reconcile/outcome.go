@@ -17,18 +17,18 @@ func stepDone(ts job.TaskStatus, s Step, now time.Time) job.TaskStatus {
 	}
 	switch s.Kind {
 	case StepRun:
-		if s.Reason == ReasonCrashed {
+		if s.Reason == ReasonCrashed || s.Reason == ReasonUnhealthy {
 			ts.Restarts++
 		}
 		ts.Attempt = s.Attempt
 	case StepKill:
 		switch s.Reason {
-		case ReasonStopping:
-			ts.StoppingSince = now.UTC()
+		case ReasonSuperseded:
+			ts.NextRetry = now.Add(removingRetry).UTC() // the exit follows in a moment
 		case ReasonKillTimeout:
 			ts.KilledAt = now.UTC()
 		default:
-			ts.NextRetry = now.Add(removingRetry).UTC() // the exit follows in a moment
+			ts.StoppingSince = now.UTC()
 		}
 	}
 	// Failures are forgotten when the container is seen to run.

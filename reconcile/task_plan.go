@@ -18,9 +18,13 @@ type taskPlanner struct {
 	cur        *observed.Container  // of the highest attempt, or nil
 	older      []observed.Container
 
-	ts     job.TaskStatus
-	step   Step
-	wakeAt time.Time
+	leaderDone bool // the leader of the allocation, another task, has ended
+	leaderLive bool // it has a container that runs
+
+	ts       job.TaskStatus
+	step     Step
+	wakeAt   time.Time
+	waitsFor string // another task, for people
 }
 
 // do sets the task's step, unless a failure is being waited out; then it
@@ -42,8 +46,12 @@ func (t *taskPlanner) force(s Step) {
 // waits reports whether it is too early for the next step. A wait that no
 // rule can have made comes from a clock that was set back since; it is over.
 func (t *taskPlanner) waits() bool {
+	longest := longestWait
+	if r := t.policy(); r != nil {
+		longest = max(longest, time.Duration(float64(max(r.Interval, r.Delay))*(1+restartJitter)))
+	}
 	wait := t.ts.NextRetry.Sub(t.in.Now)
-	return wait > 0 && wait <= longestWait
+	return wait > 0 && wait <= longest
 }
 
 // on makes a step that acts on a container.
@@ -67,6 +75,8 @@ func (t *taskPlanner) planWanted() {
 		return
 	}
 	switch {
+	case t.leaderDone:
+		t.planEnded()
 	case t.cur == nil:
 		t.planAbsent()
 	case t.cur.State == observed.Removing:
@@ -102,6 +112,10 @@ func (t *taskPlanner) planAbsent() {
 		reason = t.whyGone()
 	}
 	t.ts.RunningSince = time.Time{}
+	t.recycled()
+	if t.done() {
+		return
+	}
 	if t.ts.ImageID == "" {
 		t.ts.ImageID = t.in.Pinned[t.name]
 	}
@@ -113,7 +127,7 @@ func (t *taskPlanner) planAbsent() {
 		t.ts.Phase = job.PhasePrepared
 		return
 	}
-	if !t.resting() {
+	if !t.resting() && !t.waitsForJoined() {
 		t.run(reason)
 	}
 }
@@ -167,6 +181,10 @@ func (t *taskPlanner) planRunning() {
 		return // since when, and with which limits, a list does not tell
 	}
 	ts.RunningSince = t.cur.StartedAt
+	ts.FailedGeneration = 0
+	if t.recycle() {
+		return
+	}
 	if s, ok := t.repair(); ok {
 		t.do(s)
 		return
@@ -227,8 +245,8 @@ func (t *taskPlanner) planExited() {
 	t.ts.RunningSince = time.Time{}
 	t.takeImage()
 	switch {
-	case t.resting():
-		if s, ok := t.deadOlder(); ok && t.ts.LastError == nil {
+	case t.done() || t.resting():
+		if s, ok := t.deadOlder(); ok && (t.ts.LastError == nil || t.ts.Phase == job.PhaseFailed) {
 			t.force(s)
 		}
 	case t.cur.Name == job.ContainerName(t.name, t.in.Spec.ID):
@@ -238,6 +256,7 @@ func (t *taskPlanner) planExited() {
 		t.do(s)
 	case !t.ts.Prepared:
 		t.planBring()
+	case t.waitsForJoined():
 	default:
 		t.run(reason)
 	}

@@ -19,6 +19,7 @@ type world struct {
 	record     store.JobRecord
 	deployment store.DeploymentRecord
 	specs      map[string]*job.Job // by spec_hash of the group
+	history    map[uint64]*job.Job // by generation
 	allocs     map[string]*job.Alloc
 	containers map[string]*observed.Container
 	bringing   map[string]bool // alloc ids
@@ -31,7 +32,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		now: t0, specs: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
+		now: t0, specs: map[string]*job.Job{}, history: map[uint64]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string]*observed.Container{}, bringing: map[string]bool{},
 		fail: func(Step) error { return nil },
 	}
@@ -48,6 +49,7 @@ func (w *world) edit(j *job.Job) {
 	}
 	w.record = store.JobRecord{Generation: w.record.Generation + 1, Hash: job.Hash(j), File: "web.hcl", Spec: j}
 	w.specs[job.SpecHash(j, &j.Groups[0])] = j
+	w.history[w.record.Generation] = j
 }
 
 func (w *world) delete() {
@@ -68,36 +70,39 @@ func (w *world) planJob() (acted bool, wake time.Time) {
 		in.Allocs = append(in.Allocs, *w.allocs[id])
 		in.Specs[id] = w.specs[w.allocs[id].Spec.SpecHash]
 	}
+	if st := w.deployment.Groups["web"].Stable; st != nil {
+		in.Stable = map[string]*job.Job{"web": w.history[st.Generation]}
+	}
 	plan := PlanJob(in)
 	w.deployment = plan.Deployment
 	for _, a := range plan.Actions {
 		w.say("%s", a)
-		w.apply(a)
+		w.apply(in, a)
 	}
 	return len(plan.Actions) > 0, plan.WakeAt
 }
 
-func (w *world) apply(a Action) {
+func (w *world) apply(in JobInput, a Action) {
 	switch a.Kind {
 	case ActionPlace, ActionPrepare:
 		w.ids++
 		id := fmt.Sprintf("alloc-%03d", w.ids)
-		g := w.record.Spec.Group(a.Group)
+		target := in.target(a)
 		spec := job.AllocSpec{
-			ID: id, Job: "web", Group: a.Group, Index: a.Index, Generation: w.record.Generation,
-			SpecHash: job.SpecHash(w.record.Spec, g), Desired: job.DesiredRun,
-			Images: map[string]string{"web": refWeb}, CreatedAt: w.now,
+			ID: id, Job: "web", Group: a.Group, Index: a.Index, Generation: a.Generation,
+			SpecHash: job.SpecHash(target, target.Group(a.Group)), Desired: job.DesiredRun,
+			Images: map[string]string{"web": refWeb}, CreatedAt: w.now, RunAt: w.now,
 		}
 		if a.Kind == ActionPrepare {
-			spec.Desired = job.DesiredPrepare
+			spec.Desired, spec.RunAt = job.DesiredPrepare, time.Time{}
 		}
 		w.allocs[id] = &job.Alloc{Spec: spec}
 	case ActionPromote:
-		w.allocs[a.AllocID].Spec.Desired = job.DesiredRun
+		w.allocs[a.AllocID].Spec.Desired, w.allocs[a.AllocID].Spec.RunAt = job.DesiredRun, w.now
 	case ActionStop:
-		w.allocs[a.AllocID].Spec.Desired = job.DesiredStop
+		w.allocs[a.AllocID].Spec.Desired, w.allocs[a.AllocID].Spec.Reason = job.DesiredStop, a.Reason
 	case ActionAdvance:
-		w.allocs[a.AllocID].Spec.Generation = w.record.Generation
+		w.allocs[a.AllocID].Spec.Generation = a.Generation
 	}
 }
 

@@ -112,13 +112,11 @@ type GroupDeployment struct {
 	// Stable is the last generation of which all allocations were healthy at
 	// once; nil if none ever was.
 	Stable *StableGroup `json:"stable,omitempty"`
-	// Failed is why the update to SpecHash was given up; nil if it was not.
+	// Failed is why the update was given up; nil if it was not.
 	Failed *UpdateFailure `json:"failed,omitempty"`
-	// Reverted is the spec_hash that auto_revert has taken back; it is not
-	// tried again before an edit or a retry.
-	Reverted string `json:"reverted,omitempty"`
-	// HealthyAt is when an allocation of SpecHash last became healthy.
-	HealthyAt time.Time `json:"healthy_at,omitzero"`
+	// Reverted says that auto_revert has put Stable back in the place of what
+	// failed.
+	Reverted bool `json:"reverted,omitempty"`
 }
 
 // StableGroup is a generation of a group that has worked.
@@ -130,9 +128,14 @@ type StableGroup struct {
 
 // UpdateFailure is why an update was given up, and when.
 type UpdateFailure struct {
-	Reason  string    `json:"reason"`
+	Reason  string    `json:"reason"` // CamelCase
 	Message string    `json:"message"`
 	At      time.Time `json:"at"`
+	// Generation is the one that failed; another is tried anew.
+	Generation uint64 `json:"generation"`
+	// Alloc is the allocation that failed. Should it become healthy after all,
+	// the update goes on.
+	Alloc string `json:"alloc"`
 }
 
 // ServiceRecord is one instance of a service. It is there for as long as

@@ -17,6 +17,10 @@ const (
 	hiddenQuote   = '\x03'
 )
 
+// NotAnExpression is the summary of the warning that a "${" or "%{" holds
+// nothing that can be read, and is text. It stands at the whole of it.
+const NotAnExpression = "Not an expression"
+
 // template handles the "${" or "%{" at token i: if what it holds is nothing
 // that hcl/v2 can read, all of it becomes text. It returns the token behind
 // its end.
@@ -28,7 +32,7 @@ func (n *normaliser) template(i int) int {
 	open, shut := n.tokens[i], n.tokens[end]
 	whole := n.src[open.Range.Start.Byte:shut.Range.End.Byte]
 	content := n.src[open.Range.End.Byte:shut.Range.Start.Byte]
-	if readable(open.Type, content) || !hideable(whole) || bytes.ContainsAny(n.src, "\x01\x02\x03") {
+	if readable(open.Type, content) || !hideable(whole) || n.taken {
 		return end + 1
 	}
 	out := n.out[open.Range.Start.Byte:shut.Range.End.Byte]
@@ -45,7 +49,7 @@ func (n *normaliser) template(i int) int {
 	n.hidden = true
 	n.warnings = append(n.warnings, &hcl.Diagnostic{
 		Severity: hcl.DiagWarning,
-		Summary:  "Not an expression",
+		Summary:  NotAnExpression,
 		Detail:   fmt.Sprintf("%q is nothing that this language can resolve; it stays in the text as it is. Write it with a double %q to say that this is meant.", whole, whole[:1]),
 		Subject:  hcl.RangeBetween(open.Range, shut.Range).Ptr(),
 	})

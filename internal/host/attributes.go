@@ -23,7 +23,7 @@ const (
 	AttrOS          = "os.name" // ID of os-release: debian, ubuntu
 	AttrOSVersion   = "os.version"
 	AttrHostname    = "unique.hostname"
-	AttrHostAddress = "unique.network.ip-address" // Address("", "")
+	AttrHostAddress = job.AttrHostAddress // Address("", "")
 )
 
 // osReleaseFiles in the order of os-release(5).

@@ -41,7 +41,7 @@ var rooms = map[string]room{
 		why: "all the wiring is here, and what a part does is in the part's room",
 	},
 	"desired": {
-		ours: []string{"internal/job", "internal/hclx", "internal/imageref", "store"}, outside: []string{hcl, cty, "github.com/fsnotify/fsnotify"},
+		ours: []string{"internal/job", "internal/hclx", "internal/imageref", "store"}, outside: []string{hcl, cty, "github.com/fsnotify/fsnotify", "github.com/hashicorp/go-version"},
 		why: "what should run is read from files alone; what runs comes in through desired's own interface, so that a list that fails can never look like an edit",
 	},
 	"observed": {
@@ -82,7 +82,7 @@ var rooms = map[string]room{
 	},
 	"internal/allocdir": {
 		ours: []string{"internal/job"}, outside: []string{"github.com/hashicorp/go-getter"},
-		why: "directories and their escape checks need nothing but a path",
+		why: "directories and their escape checks need nothing but a path, and artifacts nothing but a source",
 	},
 	"internal/host": {
 		ours: []string{"internal/job"},
@@ -161,6 +161,7 @@ var extraTestModules = map[string][]string{
 // extraTestRooms are needed by the tests of single rooms.
 var extraTestRooms = map[string][]string{
 	"manifests": {"desired", "store"},
+	"desired":   {"internal/config"}, // the driver's documentation shows both files
 }
 
 // home says where a module belongs that may not be imported elsewhere, and

@@ -74,6 +74,8 @@ type AllocStatus struct {
 	Conditions []Condition           `json:"conditions,omitempty"`
 	// StartedAt is when the last of the tasks was first seen to run; zero before.
 	StartedAt time.Time `json:"started_at,omitzero"`
+	// HealthyAt is when the allocation was first seen to be healthy; zero before.
+	HealthyAt time.Time `json:"healthy_at,omitzero"`
 	// Checks are the states of the checks, by CheckTarget.Key.
 	Checks map[string]CheckState `json:"checks,omitempty"`
 	// EndedAt is when the allocation was seen to be wanted no more and to have
@@ -96,6 +98,9 @@ type TaskStatus struct {
 	Failures      int       `json:"failures,omitempty"`      // failed steps in a row
 	NextRetry     time.Time `json:"next_retry,omitzero"`     // nothing is tried before
 	StoppingSince time.Time `json:"stopping_since,omitzero"` // the stop signal was sent
+	// StopReason is why a container is being stopped although its task is
+	// wanted: another takes its place.
+	StopReason    string    `json:"stop_reason,omitempty"`
 	KilledAt      time.Time `json:"killed_at,omitzero"`      // SIGKILL was sent
 	DrainingSince time.Time `json:"draining_since,omitzero"` // the services were withdrawn
 	// WindowStart and WindowRestarts count, for a restart block, the restarts of
@@ -113,7 +118,7 @@ type Exit struct {
 	Code      int    `json:"code"`
 	OOMKilled bool   `json:"oom_killed,omitempty"`
 	Error     string `json:"error,omitempty"` // the engine's word
-	// Stopped says that we stopped it: a check, or Docker's HEALTHCHECK, failed.
+	// Stopped is why we stopped it; empty if it ended by itself.
 	Stopped string    `json:"stopped,omitempty"`
 	At      time.Time `json:"at"`
 	Attempt int       `json:"attempt"`

@@ -16,6 +16,9 @@ var (
 	nameRE = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 	// portLabelRE is what can stand in NOMAD_PORT_<label>.
 	portLabelRE = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	// serviceRE is a label of a DNS name (RFC 1123), which is what Nomad and
+	// Consul take.
+	serviceRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 )
 
 // CheckName reports why name cannot name a job, group or task.
@@ -35,6 +38,15 @@ func CheckName(name string) error {
 func CheckPortLabel(label string) error {
 	if !portLabelRE.MatchString(label) {
 		return fmt.Errorf("%q is no port label: use letters, digits, '_' and '-'", label)
+	}
+	return nil
+}
+
+// CheckServiceName reports why name, in which every runtime name is resolved,
+// cannot name a service.
+func CheckServiceName(name string) error {
+	if !serviceRE.MatchString(name) {
+		return fmt.Errorf("%q is no name of a service: use up to 63 letters, digits and '-', with a letter or digit at both ends", name)
 	}
 	return nil
 }

@@ -6,6 +6,9 @@ import "strconv"
 // MHz.
 const AttrCPUFrequency = "cpu.frequency"
 
+// AttrHostAddress names the attribute that tells the address of the host.
+const AttrHostAddress = "unique.network.ip-address"
+
 // DefaultCoreMHz is the speed of a core that no one tells: a thousand CPU
 // shares are about one GHz.
 const DefaultCoreMHz = 1000

@@ -29,7 +29,7 @@ var driverAttributes = []string{"driver.docker", "driver.docker.version", "drive
 // hostAttributes are the attributes of a host that need their "attr.".
 var hostAttributes = []string{
 	"cpu.arch", AttrCPUFrequency, "cpu.numcores", "memory.totalbytes", "kernel.name", "kernel.version",
-	"os.name", "os.version", "unique.hostname", "unique.network.ip-address",
+	"os.name", "os.version", "unique.hostname", AttrHostAddress,
 }
 
 // KnownRuntimeName reports whether ${name} can be a runtime name in a task

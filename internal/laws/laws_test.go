@@ -444,7 +444,9 @@ func TestLaw15_Bounded(t *testing.T) {
 			w.e.RemoveByHand(id)
 			time.Sleep(200 * time.Millisecond)
 		}
-		if n := len(w.e.Calls()) - reads; n > 4*300 {
+		// One look at most for each event: create, connect, start, die, disconnect
+		// and destroy.
+		if n := len(w.e.Calls()) - reads; n > 6*300 {
 			w.bad("bounded: 300 strangers caused %d calls", n)
 		}
 		w.after(5 * time.Minute)

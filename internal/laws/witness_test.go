@@ -3,6 +3,7 @@ package laws
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,9 +70,10 @@ func (w *world) look() {
 }
 
 // checkDoubles: never two live containers of one task of one allocation, nor,
-// while nothing went wrong, of one index.
+// while nothing went wrong, more than two of one index: an allocation and the
+// successor that may run beside it.
 func (w *world) checkDoubles(ours []container.InspectResponse) {
-	tasks, indexes := map[string]string{}, map[string]string{}
+	tasks, indexes := map[string]string{}, map[string][]container.InspectResponse{}
 	for _, c := range ours {
 		l := c.Config.Labels
 		task := l["reconciler.alloc_id"] + "/" + l["reconciler.task"]
@@ -80,11 +82,21 @@ func (w *world) checkDoubles(ours []container.InspectResponse) {
 		}
 		tasks[task] = c.Name
 		index := fmt.Sprintf("%s.%s[%s].%s", l["reconciler.job"], l["reconciler.group"], l["reconciler.alloc_index"], l["reconciler.task"])
-		if other := indexes[index]; other != "" && !w.sight.excused {
-			w.badLocked("one container per index: %s and %s run for %s", other, c.Name, index)
+		others := indexes[index]
+		if !w.sight.excused && (len(others) > 1 || len(others) == 1 && !(harmless(others[0]) && harmless(c))) {
+			w.badLocked("one container per index: %s and %s run for %s", others[0].Name, c.Name, index)
 		}
-		indexes[index] = c.Name
+		indexes[index] = append(others, c)
 	}
+}
+
+// harmless reports whether a container has nothing that another of the same
+// task could want at the same time.
+func harmless(c container.InspectResponse) bool {
+	outside := slices.ContainsFunc(c.HostConfig.Binds, func(bind string) bool {
+		return !strings.Contains(bind, "/alloc/"+c.Config.Labels["reconciler.alloc_id"]+"/") && !strings.HasSuffix(bind, ":ro")
+	})
+	return !outside && c.HostConfig.NetworkMode == "bridge" && !strings.Contains(c.Config.Labels["reconciler.ports"], `"static":true`)
 }
 
 // checkImages: no image of somebody else goes, and none before its delay.

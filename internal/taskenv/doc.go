@@ -1,5 +1,6 @@
 // Package taskenv owns what a container is told about itself: its environment,
-// and the runtime names that stand as ${…} in the strings of a task.
+// and the runtime names that stand as ${…} in the strings of a task. By the same
+// names it decides whether a host meets a constraint.
 //
 // The package is pure: equal input gives equal output, byte for byte.
 //
@@ -14,6 +15,8 @@
 //     the container's business.
 //   - The names are those that job.KnownRuntimeName knows: a loader, which may
 //     not look in here, warns of others.
+//   - Unmet has an answer for whatever strings, and says in one line what was
+//     asked for and what the host has.
 //   - $${ is turned into ${ once, at the end, and what a reference brings in is
 //     not looked at again.
 //
@@ -21,6 +24,10 @@
 // every other character is '_' in the environment (a shell could not name it
 // otherwise), so that a port "my-port" is NOMAD_PORT_my_port there. Within ${…}
 // both spellings work.
+//
+// Of a version that a host has, what a distribution added is no pre-release:
+// 20.10.24+dfsg1, 17.05.0-ce and 6.1.0-18-amd64 meet "> 1.2". The operator semver
+// knows no such thing.
 //
 // Caveat: ${meta.k} is the node's meta, as in Nomad. A key that the node does
 // not have is taken from the meta of the task, its group or its job.

@@ -1,21 +1,26 @@
 job "web" {
-  type        = "batch"
+  type        = "sysbatch"
   constraint {
-    attribute = "${attr.kernel.name}"
-    value     = "linux"
+    distinct_property = "${meta.rack}"
+  }
+  restart {
+    attempts = 3
   }
   periodic {
     cron = "* * * * *"
   }
 
   group "g" {
-    restart {
-      attempts = 3
+    service {
+      provider = "nomad"
+      check {
+        type = "grpc"
+      }
     }
     volume "data" {}
 
     update {
-      auto_revert  = true
+      health_check = "manual"
       auto_promote = true
       canary       = 1
       stagger      = "30s"
@@ -23,7 +28,13 @@ job "web" {
 
     task "t" {
       driver = "exec"
-      leader = true
+      count  = 2
+      artifact {
+        source = "git::https://example.com/a.git"
+        headers {
+          a = "b"
+        }
+      }
       template {
         data = "x"
       }
