@@ -123,7 +123,7 @@ var imageStories = []struct {
 		c.e.Exit(id, 0)
 		c.after(3 * delay)
 		c.has("a dead container has it", ref("1"))
-		for _, e := range c.agent.st.Events() {
+		for _, e := range c.agent.Store.Events() {
 			if e.Reason == "ImageKept" {
 				c.bad("mine only: the removal of an image in use was tried: %s", e.Message)
 			}
@@ -246,13 +246,13 @@ var imageStories = []struct {
 		c.happen(step{what: "push latest"})
 		c.save("b.hcl", hcl(app("b", "latest")))
 		c.after(time.Minute)
-		c.must(c.agent.controller.Ask(c.Context(), "a", reconcile.Hold))
+		c.must(c.agent.Controller.Ask(c.Context(), "a", reconcile.Hold))
 		c.e.RemoveByHand(c.one("a").ID)
 		c.after(delay + gcBound)
 		if _, there := c.e.Images()[first]; !there || c.present(ref("latest")) == first {
 			c.bad("no early delete: the image that a was given is there: %t", there)
 		}
-		c.must(c.agent.controller.Ask(c.Context(), "a", reconcile.Release))
+		c.must(c.agent.Controller.Ask(c.Context(), "a", reconcile.Release))
 		c.after(time.Minute)
 		if got := c.one("a").Image; got != first {
 			c.bad("deterministic: a runs %.19s after its hold, and ran %.19s", got, first)
