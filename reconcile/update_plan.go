@@ -35,8 +35,7 @@ func (g *groupPlanner) replace(count int) {
 		case len(s.stopping) > 0:
 			g.note("%s[%d] waits for allocation %s to end", g.name, i, s.stopping[0].Spec.ID)
 		case g.stopped():
-			g.note("%s[%d] stays as it is: the update has failed", g.name, i)
-			continue
+			continue // it stays as it is
 		case g.missing(), g.refused(i):
 		case turns > 0 || !isTrue(old, job.CondRunning):
 			if isTrue(old, job.CondRunning) {
