@@ -23,6 +23,7 @@ type world struct {
 	images    *images
 	agent     *agent   // nil while none runs
 	spawned   []*agent // every one, for the end
+	leftovers []func() // removes what the test made besides, once the containers are gone
 	node      string   // node id, kept for the cleanup after the directory is gone
 }
 
@@ -91,6 +92,9 @@ func (w *world) end() {
 		a.verdict()
 	}
 	w.removeContainers()
+	for _, remove := range w.leftovers {
+		remove()
+	}
 }
 
 // drop puts a manifest into the directory as an editor does: a temporary file,
