@@ -5,7 +5,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"reconciler/internal/hclx"
 	"reconciler/internal/job"
 )
 
@@ -177,12 +176,27 @@ func (l *loader) checkOperands(d constraintDraft) {
 		l.errorf(d.at, "Missing value", "a constraint with the operator %q needs something to compare with. Write value = \"…\".", d.operator)
 		return
 	}
-	if interpolated(d.value) {
+	if interpolated(d.value) || !l.affordOperand(d) {
 		return
 	}
 	if err := checkOperand(d.operator, d.value); err != nil {
 		l.errorf(firstOf(d.places, d.at, d.operator, "value"), "Bad value", "%s.", err)
 	}
+}
+
+// operandCost is what it costs to look at one byte of a pattern or of a list
+// of versions, in units of the budget: a regular expression takes about 150
+// bytes of memory for each of its own.
+const operandCost = 128
+
+// affordOperand charges what is compared with to the budget of the file.
+func (l *loader) affordOperand(d constraintDraft) bool {
+	for _, it := range d.items {
+		if it.expr != nil && (it.key == "value" || it.key == d.operator) {
+			return l.charge(it.expr, times(len(d.value), operandCost))
+		}
+	}
+	return true
 }
 
 // checkConstraintNames reports names in ${...} that are nothing of the host.
@@ -195,13 +209,11 @@ func (l *loader) checkConstraintNames(d constraintDraft) {
 		at := firstOf(d.places, d.at, text.key, d.operator)
 		for _, name := range namesIn(text.text) {
 			if !job.KnownNodeName(name) {
-				l.errorf(at, "Unknown name", "%s", whyNoNodeName(name))
+				l.errorf(at, "Unknown name", "%s", l.whyNoNodeName(name))
 			}
 		}
-		for _, warned := range l.diags {
-			if warned.Summary == hclx.NotAnExpression && at.Overlaps(*warned.Subject) {
-				l.errorf(*warned.Subject, "Unknown name", "this is no name, and a constraint that holds it says nothing about the host. Write ${…} with a name, such as \"${meta.rack}\".")
-			}
+		for _, where := range l.hiddenIn(at) {
+			l.errorf(where, "Unknown name", "this is no name, and a constraint that holds it says nothing about the host. Write ${…} with a name, such as \"${meta.rack}\".")
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (e *evaluator) declared(l *loader, root, name string, at hcl.Range) bool {
 		if root == "var" {
 			advice = "Declare it: variable \"" + name + "\" { default = … }."
 		}
-		if near := hclx.Suggest(name, slices.Sorted(maps.Keys(values))); near != "" {
+		if near := l.suggest(name, func() []string { return slices.Sorted(maps.Keys(values)) }); near != "" {
 			advice = "Did you mean \"" + root + "." + near + "\"?"
 		}
 		l.errorf(at, "Unknown name", "%s.%s is not declared in this file. %s", root, name, advice)

@@ -22,6 +22,8 @@ type loader struct {
 
 	refs       []runtimeRef // runtime names met since they were last taken
 	sharedRefs []runtimeRef // those that belong to no task
+	compared   int          // see suggest
+	hidden     []hcl.Range  // see hiddenPlaces
 }
 
 // section is the content of a block, or of an object in its place, in the

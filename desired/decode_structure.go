@@ -8,9 +8,10 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// merged puts the decoders of a section together. Each key is in one of them.
-func merged(parts ...fields) fields {
-	out := fields{}
+// merged puts maps together, such as the decoders of a section, in which each
+// key is in one of them.
+func merged[M ~map[string]V, V any](parts ...M) M {
+	out := M{}
 	for _, f := range parts {
 		maps.Copy(out, f)
 	}

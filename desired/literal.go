@@ -2,6 +2,8 @@ package desired
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -171,9 +173,31 @@ func (l *loader) checkRuntimeNames(refs []runtimeRef, env map[string]string) {
 		}
 		told[ref.name] = true
 		advice := "Set it in env, or write $${ if the text is meant."
-		if near := hclx.Suggest(ref.name, job.RuntimeNames(env)); near != "" {
+		if near := l.suggest(ref.name, func() []string { return job.RuntimeNames(env) }); near != "" {
 			advice = "Did you mean \"${" + near + "}\"?"
 		}
 		l.warnf(ref.at, "Unknown runtime name", "nothing resolves \"${%s}\"; it stays in the text as it is. %s", ref.name, advice)
 	}
+}
+
+// hiddenPlaces are the places, in the order of the file, of what looks like
+// ${...} and is none, of which the parser has warned.
+func hiddenPlaces(diags hcl.Diagnostics) []hcl.Range {
+	var out []hcl.Range
+	for _, d := range diags {
+		if d.Summary == hclx.NotAnExpression {
+			out = append(out, *d.Subject)
+		}
+	}
+	slices.SortFunc(out, func(a, b hcl.Range) int { return cmp.Compare(a.Start.Byte, b.Start.Byte) })
+	return out
+}
+
+// hiddenIn are those of them that lie within at.
+func (l *loader) hiddenIn(at hcl.Range) []hcl.Range {
+	find := func(offset int) int {
+		i, _ := slices.BinarySearchFunc(l.hidden, offset, func(r hcl.Range, offset int) int { return cmp.Compare(r.Start.Byte, offset) })
+		return i
+	}
+	return l.hidden[find(at.Start.Byte):find(at.End.Byte)]
 }

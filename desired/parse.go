@@ -25,7 +25,7 @@ const maxProblems = 20
 // on what the file had before.
 func Parse(filename string, src []byte) ([]*job.Job, []store.Problem) {
 	file, diags := hclx.Parse(src, filename)
-	l := &loader{file: filename, src: src, diags: diags}
+	l := &loader{file: filename, src: src, diags: diags, hidden: hiddenPlaces(diags)}
 	var jobs []*job.Job
 	if file != nil {
 		l.evaluator = newEvaluator()
@@ -41,9 +41,10 @@ func Parse(filename string, src []byte) ([]*job.Job, []store.Problem) {
 // problems returns what was found in the order of the file, errors first.
 func (l *loader) problems() []store.Problem {
 	var out []store.Problem
+	told := map[store.Problem]bool{}
 	for _, d := range l.diags {
-		p := toProblem(l.file, d)
-		if !slices.Contains(out, p) {
+		if p := toProblem(l.file, d); !told[p] {
+			told[p] = true
 			out = append(out, p)
 		}
 	}

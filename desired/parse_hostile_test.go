@@ -117,6 +117,36 @@ func bombs() map[string]string {
 	}
 }
 
+// crowds are texts of many things that each must be looked at in the light of
+// all others.
+func crowds() map[string]string {
+	each := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.ReplaceAll(format, "#", fmt.Sprint(i)))
+		}
+		return b.String()
+	}
+	group := func(body string) string { return "group \"g\" {\n" + body + "}\n" }
+	task := func(config, body string) string {
+		return "task \"t\" {\n config {\n image = \"a\"\n" + config + "\n}\n" + body + "}\n"
+	}
+	ports := "network {\n" + each(1000, "port \"port#\" {}\n") + "}\n"
+	return map[string]string{
+		"unknown ports":         group(ports + task("ports = ["+each(3000, "\"qort#\",")+"]", "")),
+		"unknown variables":     "locals {\n" + each(700, "name# = 1\n") + "}\n" + task("args = ["+each(2000, "local.mame#,")+"]", ""),
+		"unknown runtime names": task("args = ["+each(2000, "\"${NAME#}\",")+"]", "env {\n"+each(1000, "MAME# = 1\n")+"}\n"),
+		"services with ports":   group(ports + each(500, "task \"t#\" {\n service {\n port = \"q#\"\n}\n}\n")),
+		"services":              task("", strings.Repeat("service {\n}\n", 3000)),
+		"checks":                task("", "service {\n"+strings.Repeat("check {\n}\n", 3000)+"}\n"),
+		"scripts":               group(each(800, "task \"t#\" {\n}\n") + "service {\n" + strings.Repeat("check {\n type = \"script\"\n command = \"a\"\n task = \"u\"\n}\n", 500) + "}\n"),
+		"leaders":               group(each(1000, "task \"t#\" {\n leader = true\n}\n")),
+		"constraints":           task("", strings.Repeat("constraint {\n attribute = \"${FOO:-x}\"\n value = \"a\"\n}\n", 800)),
+		"patterns":              "locals {\n a = \"" + strings.Repeat(".", 20_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n regexp = local.a\n}\n", 1000)),
+		"versions":              "locals {\n a = \"1" + strings.Repeat(",1", 10_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n version = local.a\n}\n", 1000)),
+	}
+}
+
 func chain(n int) string {
 	var b strings.Builder
 	for i := n - 1; i > 0; i-- {

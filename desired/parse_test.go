@@ -173,14 +173,44 @@ job "web" {
   update {
     max_parallel     = 2
     min_healthy_time = "3s"
+    healthy_deadline = "2m"
+    auto_revert      = true
     stagger          = "30s"
     canary           = 0
+  }
+  constraint {
+    attribute = "${attr.kernel.name}"
+    value     = "linux"
+  }
+  constraint {
+    distinct_hosts = true
   }
   group "front" {
     count = 2
     meta = { tier = "front" }
+    shutdown_delay = "2s"
     update {
-      max_parallel = 1
+      max_parallel      = 1
+      progress_deadline = "0s"
+      health_check      = "task_states"
+    }
+    restart {
+      attempts = 5
+      interval = "10m"
+    }
+    constraint {
+      attribute = "${driver.docker.version}"
+      operator  = ">"
+      version   = "1.2"
+    }
+    service {
+      port = "http"
+      check {
+        type    = "script"
+        task    = "app"
+        command = "/bin/true"
+        args    = ["-x", "${NOMAD_PORT_http}"]
+      }
     }
     network {
       mode = "bridge"
@@ -194,6 +224,58 @@ job "web" {
       user         = 1000
       kill_timeout = "1m"
       kill_signal  = "SIGINT"
+      leader       = true
+
+      shutdown_delay = "1s"
+      restart {
+        attempts = 1
+        delay    = "1s"
+        mode     = "delay"
+      }
+      constraint {
+        attribute = "${meta.disk}"
+        operator  = "is_set"
+      }
+      artifact {
+        source      = "https://example.com/${meta.site}/a.tar.gz"
+        destination = "local/site/"
+        mode        = "dir"
+        options {
+          checksum = "md5:00112233445566778899aabbccddeeff"
+        }
+      }
+      service {
+        name         = "admin-${NOMAD_ALLOC_INDEX}"
+        port         = "admin"
+        tags         = ["a", "${NOMAD_DC}"]
+        address_mode = "driver"
+        check {
+          name     = "alive"
+          type     = "http"
+          path     = "/health?full=1"
+          method   = "head"
+          protocol = "https"
+          header {
+            Accept = ["text/plain", "${NOMAD_TASK_NAME}"]
+            X-Key  = ["1"]
+          }
+          tls_skip_verify          = true
+          interval                 = "5s"
+          timeout                  = "1s"
+          success_before_passing   = 2
+          failures_before_critical = 3
+          check_restart {
+            limit           = 3
+            grace           = "1m"
+            ignore_warnings = true
+          }
+        }
+        check {
+          type         = "tcp"
+          port         = 9000
+          address_mode = "driver"
+        }
+      }
       env {
         LEVEL = "debug"
         "a.b" = "${LEVEL}"
@@ -213,6 +295,9 @@ job "web" {
         work_dir     = "/srv"
         hostname     = "web-1"
         tty          = true
+
+        advertise_ipv6_address = true
+
         volumes      = ["/data:/data:ro,z", "cache:/cache"]
         labels {
           com.example.a = "1"
@@ -243,6 +328,12 @@ job "web" {
   }
   group "back" {
     count = 0
+    update {
+      healthy_deadline  = "5m"
+      progress_deadline = "10m"
+      health_check      = "checks"
+      auto_revert       = false
+    }
     task "db" {
       config {
         image = "postgres"
@@ -261,15 +352,49 @@ func TestParseEveryField(t *testing.T) {
 	want := []*job.Job{{
 		Name: "web", Type: job.TypeService, Datacenters: []string{"dc1", "dc2"},
 		Meta: map[string]string{"owner": "me"},
+		Constraints: []job.Constraint{
+			{Attribute: "${attr.kernel.name}", Operator: "=", Value: "linux"}, {Operator: "distinct_hosts"},
+		},
 		Groups: []job.Group{
 			{
 				Name: "front", Count: 2, Meta: map[string]string{"tier": "front"},
-				Update: job.Update{MaxParallel: 1, MinHealthyTime: seconds(3)},
-				Ports:  []job.Port{{Label: "http", To: 8080, HostIP: "127.0.0.1"}},
+				Update: job.Update{
+					MaxParallel: 1, MinHealthyTime: seconds(3), HealthyDeadline: seconds(120), ProgressDeadline: job.NoDeadline,
+					AutoRevert: true, HealthCheck: job.HealthByTasks,
+				},
+				Restart:       &job.Restart{Attempts: 5, Interval: seconds(600), Delay: seconds(15), Mode: job.RestartFail},
+				Constraints:   []job.Constraint{{Attribute: "${driver.docker.version}", Operator: "version", Value: "> 1.2"}},
+				ShutdownDelay: seconds(2),
+				Services: []job.Service{{Name: "web-front", Port: "http", Checks: []job.Check{{
+					Name: `service: "web-front" check`, Type: job.CheckScript, Task: "app", Command: "/bin/true", Args: []string{"-x", "${NOMAD_PORT_http}"},
+					Interval: seconds(10), Timeout: seconds(2),
+				}}}},
+				Ports: []job.Port{{Label: "http", To: 8080, HostIP: "127.0.0.1"}},
 				Tasks: []job.Task{{
 					Name: "app", Driver: "docker", User: "1000",
 					Env: map[string]string{"LEVEL": "debug", "a.b": "${LEVEL}"}, Meta: map[string]string{"x": "y"},
-					KillTimeout: seconds(60), KillSignal: "SIGINT",
+					KillTimeout: seconds(60), KillSignal: "SIGINT", Leader: true, ShutdownDelay: seconds(1),
+					Restart:     &job.Restart{Attempts: 1, Interval: seconds(1800), Delay: seconds(1), Mode: job.RestartDelay},
+					Constraints: []job.Constraint{{Attribute: "${meta.disk}", Operator: "is_set"}},
+					Artifacts: []job.Artifact{{
+						Source: "https://example.com/${meta.site}/a.tar.gz", Destination: "local/site", Mode: job.ArtifactDir,
+						Options: map[string]string{"checksum": "md5:00112233445566778899aabbccddeeff"},
+					}},
+					Services: []job.Service{{
+						Name: "admin-${NOMAD_ALLOC_INDEX}", Port: "admin", Tags: []string{"a", "${NOMAD_DC}"}, AddressMode: job.AddressDriver,
+						Checks: []job.Check{
+							{
+								Name: "alive", Type: job.CheckHTTP, Path: "/health?full=1", Method: "HEAD", Protocol: "https", TLSSkipVerify: true,
+								Header:   map[string][]string{"Accept": {"text/plain", "${NOMAD_TASK_NAME}"}, "X-Key": {"1"}},
+								Interval: seconds(5), Timeout: seconds(1), SuccessBeforePassing: 2, FailuresBeforeCritical: 3,
+								CheckRestart: &job.CheckRestart{Limit: 3, Grace: seconds(60), IgnoreWarnings: true},
+							},
+							{
+								Name: `service: "admin-${NOMAD_ALLOC_INDEX}" check`, Type: job.CheckTCP, Port: "9000", AddressMode: job.AddressDriver,
+								Interval: seconds(10), Timeout: seconds(2),
+							},
+						},
+					}},
 					Resources: job.Resources{CPU: 200, MemoryMB: 64, Ports: []job.Port{{Label: "admin"}, {Label: "debug", To: 6060}}},
 					Config: job.Config{
 						Image: "https://example.com/web:1", Load: "web.tar", ForcePull: true,
@@ -277,7 +402,7 @@ func TestParseEveryField(t *testing.T) {
 						Labels:  map[string]string{"com.example.a": "1"},
 						PortMap: map[string]int{"admin": 9000}, Ports: []string{"http"},
 						NetworkMode: "backend", Volumes: []string{"/data:/data:ro,z", "cache:/cache"},
-						WorkDir: "/srv", Hostname: "web-1", TTY: true,
+						WorkDir: "/srv", Hostname: "web-1", TTY: true, AdvertiseIPv6Address: true,
 						Logging: &job.Logging{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
 					},
 				}},

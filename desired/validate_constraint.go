@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/go-version"
 
-	"reconciler/internal/hclx"
 	"reconciler/internal/job"
 )
 
@@ -63,7 +62,7 @@ func namesIn(text string) []string {
 var nodeTwins = map[string]string{"NOMAD_DC": "node.datacenter", "NOMAD_REGION": "node.region"}
 
 // whyNoNodeName says why a constraint cannot hold ${name}, and what to do.
-func whyNoNodeName(name string) string {
+func (l *loader) whyNoNodeName(name string) string {
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, `env["`), `"]`)
 	if strings.HasPrefix(bare, "NOMAD_") {
 		advice := "Use a name of the host, such as \"${node.unique.name}\"."
@@ -73,7 +72,7 @@ func whyNoNodeName(name string) string {
 		return fmt.Sprintf("\"${%s}\" belongs to an allocation, and a constraint decides before there is one. %s", name, advice)
 	}
 	advice := "A constraint can look at attr., meta., node. and driver. names of the host."
-	if near := hclx.Suggest(name, job.NodeNames()); near != "" {
+	if near := l.suggest(name, job.NodeNames); near != "" {
 		advice = fmt.Sprintf("Did you mean \"${%s}\"?", near)
 	}
 	return fmt.Sprintf("nothing of the host is called \"${%s}\". %s", name, advice)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"reconciler/internal/hclx"
 	"reconciler/internal/job"
 )
 
@@ -46,8 +45,10 @@ func (l *loader) checkGroup(g *groupDraft) {
 	l.checkJoins(g)
 	l.checkLeaders(g)
 	publisher := map[string]string{}
+	scope := portScope{group: portLabels(g.ports)}
 	for i := range g.tasks {
-		l.checkPublished(g, &g.tasks[i], publisher)
+		scope.own = portLabels(g.tasks[i].ports)
+		l.checkPublished(scope, &g.tasks[i], publisher)
 	}
 }
 
@@ -63,20 +64,35 @@ func (l *loader) checkLabels(ports []portDraft, labels map[string]hcl.Range) {
 	}
 }
 
+// portScope is the ports that a task or a group can name.
+type portScope struct{ own, group map[string]bool }
+
+func portLabels(ports []portDraft) map[string]bool {
+	out := make(map[string]bool, len(ports))
+	for _, p := range ports {
+		out[p.Label] = true
+	}
+	return out
+}
+
+// has reports whether there is a port called label. ofGroup tells those of the
+// group from a task's own.
+func (s portScope) has(label string) (ofGroup, ok bool) {
+	ofGroup = s.group[label]
+	return ofGroup, ofGroup || s.own[label]
+}
+
+func (s portScope) names() []string {
+	return slices.Sorted(maps.Keys(merged(s.own, s.group)))
+}
+
 // checkPublished checks the labels in port_map and ports of a task. publisher
 // holds the group's ports that a task before it publishes.
-func (l *loader) checkPublished(g *groupDraft, t *taskDraft, publisher map[string]string) {
-	known := map[string]bool{} // label -> it is the group's
-	for _, p := range t.ports {
-		known[p.Label] = false
-	}
-	for _, p := range g.ports {
-		known[p.Label] = true
-	}
+func (l *loader) checkPublished(scope portScope, t *taskDraft, publisher map[string]string) {
 	use := func(label string, at hcl.Range) {
-		ofGroup, ok := known[label]
+		ofGroup, ok := scope.has(label)
 		if !ok {
-			l.unknownPort(label, at, known)
+			l.unknownPort(label, at, scope)
 			return
 		}
 		if first, ok := publisher[label]; ofGroup && ok && first != t.Name && publishes(t) {
@@ -93,13 +109,10 @@ func (l *loader) checkPublished(g *groupDraft, t *taskDraft, publisher map[strin
 	}
 }
 
-func (l *loader) unknownPort(label string, at hcl.Range, known map[string]bool) {
-	names := slices.Sorted(maps.Keys(known))
+func (l *loader) unknownPort(label string, at hcl.Range, scope portScope) {
 	advice := "Neither the task nor its group has a port. Add a network block with port \"" + label + "\" { }."
-	if near := hclx.Suggest(label, names); near != "" {
-		advice = "Did you mean \"" + near + "\"?"
-	} else if len(names) > 0 {
-		advice = "The ports are: " + listOf(names) + "."
+	if len(scope.own)+len(scope.group) > 0 {
+		advice = l.adviseOf(label, "ports", scope.names)
 	}
 	l.errorf(at, "Unknown port", "there is no port %q. %s", label, advice)
 }
@@ -120,9 +133,9 @@ type staticPort struct {
 // group asks for more than one of each.
 func (l *loader) staticPorts(t job.Type, g *groupDraft) []staticPort {
 	var out []staticPort
-	all := g.ports
+	all := slices.Clone(g.ports)
 	for _, t := range g.tasks {
-		all = slices.Concat(all, t.ports)
+		all = append(all, t.ports...)
 	}
 	for _, p := range all {
 		if p.Static == 0 {

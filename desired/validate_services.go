@@ -2,12 +2,10 @@ package desired
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 
-	"reconciler/internal/hclx"
 	"reconciler/internal/job"
 )
 
@@ -16,33 +14,27 @@ type offer struct {
 	group       *groupDraft
 	task        *taskDraft
 	defaultName string
-	ports       map[string]bool // label -> it is the group's
+	ports       portScope
 }
 
 // checkServices checks the services of a group and of its tasks, fills in
 // their names, and puts them into place.
 func (l *loader) checkServices(jobName string, g *groupDraft) {
-	ofGroup := offer{group: g, defaultName: jobName + "-" + g.Name, ports: map[string]bool{}}
-	for _, p := range g.ports {
-		ofGroup.ports[p.Label] = true
-	}
 	taken := map[string]hcl.Range{}
+	ofGroup := offer{group: g, defaultName: jobName + "-" + g.Name}
+	ofGroup.ports = portScope{own: map[string]bool{}, group: portLabels(g.ports)}
 	for i := range g.tasks {
 		for _, p := range g.tasks[i].ports {
-			ofGroup.ports[p.Label] = false
+			ofGroup.ports.own[p.Label] = true
 		}
 	}
 	g.Services = l.offered(ofGroup, g.services, taken)
 	for i := range g.tasks {
 		t := &g.tasks[i]
-		o := offer{group: g, task: t, defaultName: ofGroup.defaultName + "-" + t.Name, ports: map[string]bool{}}
-		for _, p := range t.ports {
-			o.ports[p.Label] = false
-		}
-		for _, p := range g.ports {
-			o.ports[p.Label] = true
-		}
-		t.Services = l.offered(o, t.services, taken)
+		t.Services = l.offered(offer{
+			group: g, task: t, defaultName: ofGroup.defaultName + "-" + t.Name,
+			ports: portScope{own: portLabels(t.ports), group: ofGroup.ports.group},
+		}, t.services, taken)
 	}
 }
 
@@ -96,15 +88,16 @@ func (l *loader) nameChecks(d *serviceDraft) {
 		}
 	}
 	plain := `service: "` + d.Name + `" check`
+	n := 1
 	for i := range d.checks {
 		c := &d.checks[i]
-		for n := 1; c.Name == ""; n++ {
+		for ; c.Name == ""; n++ {
 			name := plain
 			if n > 1 {
 				name = fmt.Sprintf("%s %d", plain, n)
 			}
 			if _, ok := taken[name]; !ok {
-				c.Name, taken[name] = name, c.at
+				c.Name = name
 			}
 		}
 	}
@@ -135,7 +128,7 @@ func (l *loader) checkAddressMode(o offer, mode string, places map[string]hcl.Ra
 // checkPort checks a port of a service or a check: a label of the place where
 // it stands or, in the container's own address, a number.
 func (l *loader) checkPort(o offer, port, mode string, places map[string]hcl.Range) {
-	if _, ok := o.ports[port]; ok || port == "" {
+	if _, ok := o.ports.has(port); ok || port == "" {
 		return
 	}
 	n, err := strconv.Atoi(port)
@@ -160,7 +153,7 @@ func (l *loader) checkInService(o offer, d *serviceDraft, c *checkDraft) {
 	if c.Port != "" {
 		return
 	}
-	_, label := o.ports[d.Port]
+	_, label := o.ports.has(d.Port)
 	_, err := strconv.Atoi(d.Port)
 	switch {
 	case d.Port == "":
@@ -173,22 +166,20 @@ func (l *loader) checkInService(o offer, d *serviceDraft, c *checkDraft) {
 // checkScriptTask checks in which task's container a script runs.
 func (l *loader) checkScriptTask(o offer, c *checkDraft) {
 	at, there := c.places["task"]
-	var names []string
-	for i := range o.group.tasks {
-		names = append(names, o.group.tasks[i].Name)
+	names := func() (names []string) {
+		for i := range o.group.tasks {
+			names = append(names, o.group.tasks[i].Name)
+		}
+		return names
 	}
 	switch {
 	case o.task != nil && there:
 		l.errorf(at, "Conflicting options", "the script of a task's service runs in that task. Remove \"task\".")
-	case o.task != nil || slices.Contains(names, c.Task):
+	case o.task != nil:
 	case !there || c.Task == "":
-		l.errorf(c.at, "Missing task", "the script of a group's service needs to know where it runs. Write task = \"…\", one of %s.", listOf(quotedAll(names)))
-	default:
-		advice := "The tasks are: " + listOf(names) + "."
-		if near := hclx.Suggest(c.Task, names); near != "" {
-			advice = fmt.Sprintf("Did you mean %q?", near)
-		}
-		l.errorf(at, "Unknown task", "there is no task %q in this group. %s", c.Task, advice)
+		l.errorf(c.at, "Missing task", "the script of a group's service needs to know where it runs. Write task = \"…\". %s", l.adviseOf("", "tasks", names))
+	case taskOf(o.group, c.Task) == nil:
+		l.errorf(at, "Unknown task", "there is no task %q in this group. %s", c.Task, l.adviseOf(c.Task, "tasks", names))
 	}
 }
 

@@ -28,22 +28,32 @@ func (c *Controller) adopt(name string) {
 // when it was made.
 func (c *Controller) nameImages(name string) {
 	for _, a := range c.allocsOf(name) {
-		spec := c.specOf(a.Spec)
-		if !a.Spec.Adopted || a.Ended() || spec == nil {
+		if a.Ended() {
 			continue
 		}
-		refs, err := c.images(spec, spec.Group(a.Spec.Group), a.Spec)
-		if err != nil {
-			continue // what the labels say stays
+		if refs, ok := c.named(a.Spec, c.specOf(a.Spec)); ok {
+			a.Spec.Images = refs
+			c.Store.AllocSpecs.Put(a.Spec.ID, a.Spec)
 		}
-		for task, image := range a.Spec.Images {
-			if refs[task] != "" && !isID(image) {
-				refs[task] = image
-			}
-		}
-		a.Spec.Images = refs
-		c.Store.AllocSpecs.Put(a.Spec.ID, a.Spec)
 	}
+}
+
+// named returns the references of an adopted allocation with those of its spec
+// where only an id is known. ok is false if there is nothing to go by.
+func (c *Controller) named(a job.AllocSpec, spec *job.Job) (refs map[string]string, ok bool) {
+	if !a.Adopted || spec == nil {
+		return nil, false
+	}
+	refs, err := c.images(spec, spec.Group(a.Group), a)
+	if err != nil {
+		return nil, false // what the labels say stays
+	}
+	for task, image := range a.Images {
+		if refs[task] != "" && !isID(image) {
+			refs[task] = image
+		}
+	}
+	return refs, true
 }
 
 func (c *Controller) knownAlloc(id string) bool {

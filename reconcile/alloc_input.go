@@ -98,43 +98,6 @@ func matches(spec *job.Job, a job.AllocSpec) bool {
 	return g != nil && job.SpecHash(spec, g) == a.SpecHash
 }
 
-// pinned returns the image ids that allocations of the same spec_hash run
-// already, as far as the engine still has them.
-func (c *Controller) pinned(a job.AllocSpec) map[string]string {
-	out := map[string]string{}
-	d, _ := c.Store.Deployments.Get(a.Job)
-	g := d.Groups[a.Group]
-	if g.SpecHash == a.SpecHash {
-		maps.Copy(out, g.Images)
-	} else if g.Stable != nil && g.Stable.SpecHash == a.SpecHash {
-		maps.Copy(out, g.Stable.Images)
-	}
-	for id, other := range c.Store.AllocSpecs.All() {
-		if id == a.ID || other.Job != a.Job || other.SpecHash != a.SpecHash || other.Desired == job.DesiredStop {
-			continue
-		}
-		if other.CreatedAt.Before(d.PullAt) && !a.CreatedAt.Before(d.PullAt) {
-			continue // what it runs is what an operator wants to be asked for anew
-		}
-		st, _ := c.Store.AllocStatuses.Get(id)
-		for task, ts := range st.Tasks {
-			if out[task] == "" && ts.ImageID != "" {
-				out[task] = ts.ImageID
-			}
-		}
-	}
-	images, ok := c.Observe.Images()
-	if !ok {
-		return nil
-	}
-	have := map[string]bool{}
-	for _, img := range images {
-		have[img.ID] = true
-	}
-	maps.DeleteFunc(out, func(_, id string) bool { return !have[id] })
-	return out
-}
-
 // allocsOf returns both halves of the allocations of a job, by id.
 func (c *Controller) allocsOf(name string) []job.Alloc {
 	all := c.Store.AllocSpecs.All()

@@ -60,9 +60,9 @@ type Ports interface {
 	// ReserveDynamic takes the dynamic ports alone; the static ones come back
 	// with their number and are neither taken nor tested.
 	ReserveDynamic(allocID string, reqs []job.PortRequest) ([]job.AllocPort, error)
-	// Probe reports, as an error, the first static port that could not be
-	// reserved for the allocation even if those of the allocations in except
-	// were free. It takes nothing.
+	// Probe reports, as an error, the first port that could not be reserved for
+	// the allocation even if those of the allocations in except were free. It
+	// takes nothing.
 	Probe(allocID string, reqs []job.PortRequest, except []string) error
 	// Restore enters ports that an allocation holds, without a test.
 	Restore(allocID string, ports []job.AllocPort)

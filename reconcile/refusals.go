@@ -79,6 +79,17 @@ func (r *refusals) forget(name string) {
 	delete(r.m, name)
 }
 
+// copied returns refusals of their own, for a forecast.
+func (r *refusals) copied() *refusals {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &refusals{m: map[string]jobRefusals{}}
+	for name, j := range r.m {
+		out.m[name] = jobRefusals{generation: j.generation, slots: maps.Clone(j.slots), tries: maps.Clone(j.tries)}
+	}
+	return out
+}
+
 func (r *refusals) clear(name, slot string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

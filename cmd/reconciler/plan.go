@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,9 @@ func newPlanCommand(o *options) *cobra.Command {
 		Long: `Show, in order, everything that the agent would do from here if every step
 succeeds and nothing else happens. A running agent is asked; if none answers,
 the plan is computed from the manifests, the state file and the engine. Nothing
-is changed. The exit code is 0 if there is nothing to do, 2 if there is
+is changed. A job that in the end waits for something that the agent does not do
+itself, such as a port that another process has, has a line that says so and is
+nothing to do. The exit code is 0 if there is nothing to do, 2 if there is
 something, and 1 if it cannot be known.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,6 +55,7 @@ something, and 1 if it cannot be known.`,
 }
 
 func printPlan(w io.Writer, steps []job.Forecast, asJSON bool) error {
+	something := slices.ContainsFunc(steps, func(f job.Forecast) bool { return !f.Waits() })
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -62,11 +66,11 @@ func printPlan(w io.Writer, steps []job.Forecast, asJSON bool) error {
 		for _, s := range steps {
 			fmt.Fprintln(w, s)
 		}
-		if len(steps) == 0 {
+		if !something {
 			fmt.Fprintln(w, "nothing to do")
 		}
 	}
-	if len(steps) > 0 {
+	if something {
 		return exitCode(exitSomething)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"reconciler/desired"
 	"reconciler/gc"
 	"reconciler/internal/allocdir"
+	"reconciler/internal/check"
 	"reconciler/internal/config"
 	"reconciler/internal/docker"
 	"reconciler/internal/host"
@@ -59,6 +60,7 @@ type Rooms struct {
 	Watcher    *desired.Watcher
 	Controller *reconcile.Controller
 	Collector  *gc.Worker
+	Checks     *check.Runner
 }
 
 // Agent is every room, wired.
@@ -141,13 +143,15 @@ func (a *Agent) furnish(o Options) error {
 	a.Cache = observed.New(a.api, st.NodeID(), st, log)
 	a.gate = newEngineGate(a.Cache, st.NodeID(), log)
 	a.node = newNodeInfo(a.cfg, st.NodeID(), addr, a.Cache)
-	dirs := allocdir.New(st.Dir())
+	dirs := allocdir.New(st.Dir(), allocdir.LocalSources(a.cfg.Client.Docker.VolumesEnabled))
 	prov := &provenance{st: st, now: a.now}
 	a.Engine = docker.New(a.api, engineOptions(a.cfg), dockerDirs{dirs}, prov, log)
+	a.Checks = check.New(a.Engine, log)
 	a.Watcher = desired.New(watcherConfig(o), st, runningJobs{a.gate}, log)
 	a.Controller = reconcile.New(reconcile.Config{
 		Node: a.node.get, Store: st, Observe: a.gate, Runtime: a.Engine,
-		Ports: newPorts(a.cfg, addr, a.Cache), Dirs: o.Dirs(dirs), Auth: a.Watcher, Log: log,
+		Ports: newPorts(a.cfg, addr, a.Cache), Dirs: o.Dirs(dirs), Artifacts: dirs,
+		Checks: a.Checks, Auth: a.Watcher, Log: log,
 		Ready: a.Watcher.Scanned(), Now: a.now,
 	})
 	a.Collector = gc.New(gc.Config{
@@ -163,6 +167,7 @@ func (a *Agent) furnish(o Options) error {
 // stand before Run.
 func (a *Agent) connect() {
 	a.Watcher.OnAuth(a.Controller.HintAuth)
+	a.Checks.OnChange(a.Controller.HintAlloc)
 	a.Store.AllocSpecs.OnChange(func(string) { a.Watcher.Nudge() })
 	a.Cache.OnChange(a.hint)
 	a.gate.opened = func() { a.hint(observed.Hint{All: true}) }

@@ -25,6 +25,7 @@ func (a *Agent) parts() []part {
 		{"engine claim", a.gate.Run},
 		{"manifests", a.Watcher.Run},
 		{"controllers", a.Controller.Run},
+		{"checks", a.Checks.Run},
 		{"gc", a.Collector.Run},
 	}
 	if a.mute {

@@ -41,7 +41,9 @@ const (
 type Dirs struct {
 	root string // DATA_DIR/alloc, absolute
 
-	mu sync.Mutex // held by Build
+	mu sync.Mutex // held while directories are made
+
+	fetcher fetcher
 }
 
 // Paths are the directories of one task, absolute on the host.
@@ -53,12 +55,16 @@ type Paths struct {
 }
 
 // New makes the owner of dataDir/alloc. It touches no file.
-func New(dataDir string) *Dirs {
+func New(dataDir string, options ...Option) *Dirs {
 	root := filepath.Join(dataDir, rootName)
 	if abs, err := filepath.Abs(root); err == nil { // else the working directory is gone, and so is root
 		root = abs
 	}
-	return &Dirs{root: root}
+	d := &Dirs{root: root, fetcher: newFetcher()}
+	for _, o := range options {
+		o(d)
+	}
+	return d
 }
 
 // Task returns where the directories of a task are, made or not. The names

@@ -33,6 +33,9 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	err := e.write(ctx, removeDeadline, func(ctx context.Context) error {
 		return e.api.ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true})
 	})
+	if err == nil || errdefs.IsNotFound(err) {
+		e.execs.gone(id)
+	}
 	switch {
 	case errdefs.IsNotFound(err):
 		return nil

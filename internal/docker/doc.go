@@ -29,6 +29,8 @@
 //     committed the intent, so that a crash leaves the knowledge that the image
 //     is ours. A reference that was there before never becomes ours, but for an
 //     id that our pull brought.
+//   - A command that is run in a container (Exec) and does not end in time is
+//     known to run on, and is not begun once more meanwhile.
 //   - Nothing is forced: neither the removal of a container that runs nor that
 //     of an image that is used.
 //

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
@@ -41,6 +42,7 @@ const DefaultPullActivityTimeout = 2 * time.Minute
 // API is what the Engine asks of the Docker client. *client.Client has it.
 type API interface {
 	containerAPI
+	execAPI
 	imageAPI
 	ClientVersion() string // negotiated
 	NetworkInspect(ctx context.Context, network string, opts network.InspectOptions) (network.Inspect, error)
@@ -57,6 +59,12 @@ type containerAPI interface {
 	ContainerUnpause(ctx context.Context, id string) error
 	ContainerRename(ctx context.Context, id, name string) error
 	ContainerUpdate(ctx context.Context, id string, c container.UpdateConfig) (container.UpdateResponse, error)
+}
+
+type execAPI interface {
+	ContainerExecCreate(ctx context.Context, id string, opts container.ExecOptions) (container.ExecCreateResponse, error)
+	ContainerExecAttach(ctx context.Context, execID string, opts container.ExecAttachOptions) (types.HijackedResponse, error)
+	ContainerExecInspect(ctx context.Context, execID string) (container.ExecInspect, error)
 }
 
 type imageAPI interface {
@@ -112,6 +120,7 @@ type Engine struct {
 	pulls  *flights
 	loaded *loadedArchives
 	logins logins
+	execs  *leftExecs
 	writes chan struct{} // a slot for each write under way
 }
 
@@ -129,6 +138,7 @@ func New(api API, opts Options, dirs Dirs, prov Provenance, log logrus.FieldLogg
 		pulls:  newFlights(maxPulls, opts.Now),
 		loaded: newLoadedArchives(),
 		logins: logins{file: opts.AuthConfig, helper: opts.AuthHelper},
+		execs:  newLeftExecs(),
 		writes: make(chan struct{}, maxWrites),
 	}
 }

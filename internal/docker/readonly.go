@@ -1,7 +1,10 @@
 package docker
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 
 	"github.com/docker/docker/client"
@@ -16,13 +19,25 @@ func NewReadOnlyClient(cfg ClientConfig) (*client.Client, error) {
 		return nil, err
 	}
 	hc := cli.HTTPClient()
-	hc.Transport = readOnly{hc.Transport}
+	hc.Transport = onlyReads(hc.Transport)
 	ro, err := client.NewClientWithOpts(
 		client.WithHost(cli.DaemonHost()), client.WithHTTPClient(hc), client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, fmt.Errorf("docker endpoint: %w", err)
 	}
 	return ro, nil
+}
+
+// onlyReads is readOnly in the form of an http.Transport, since the client
+// takes the dialer of one for calls that become a raw stream (attach, exec):
+// these would go around any other RoundTripper.
+func onlyReads(next http.RoundTripper) *http.Transport {
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("raw stream: a dry run makes no write call")
+	}}
+	tr.RegisterProtocol("http", readOnly{next})
+	tr.RegisterProtocol("https", readOnly{next})
+	return tr
 }
 
 // readOnly lets only the methods pass that change nothing by the engine's API.
@@ -34,11 +49,4 @@ func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s %s: a dry run makes no write call", req.Method, req.URL.Path)
 	}
 	return r.next.RoundTrip(req)
-}
-
-// CloseIdleConnections lets the client close what it opened.
-func (r readOnly) CloseIdleConnections() {
-	if c, ok := r.next.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
 }

@@ -25,7 +25,11 @@ func TestReadOnlyClientRefusesWrites(t *testing.T) {
 	if _, err := cli.ContainerList(t.Context(), container.ListOptions{}); err != nil {
 		t.Errorf("a list is refused: %v", err)
 	}
+	_, execErr := cli.ContainerExecCreate(t.Context(), "x", container.ExecOptions{Cmd: []string{"/x"}})
+	_, attachErr := cli.ContainerExecAttach(t.Context(), "x", container.ExecAttachOptions{})
 	for name, err := range map[string]error{
+		"exec":   execErr,
+		"attach": attachErr, // becomes a raw stream, for which the client dials by itself
 		"start":  cli.ContainerStart(t.Context(), "x", container.StartOptions{}),
 		"remove": cli.ContainerRemove(t.Context(), "x", container.RemoveOptions{}),
 		"kill":   cli.ContainerKill(t.Context(), "x", "SIGKILL"),

@@ -117,3 +117,34 @@ func TestCacheSurvivesSilenceAndCuts(t *testing.T) {
 		}
 	})
 }
+
+// TestExecCausesNoInspect: the events of an exec are of no interest to a cache,
+// and the engine does not even send them.
+func TestExecCausesNoInspect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		id := r.AddContainer(Stranger{Name: "web-a", Image: "web:1", Labels: labels("a"), Running: true})
+		follow(t, r)
+		inspects := func() (n int) {
+			for _, c := range r.Calls() {
+				if c.Path == "/containers/"+id+"/json" {
+					n++
+				}
+			}
+			return n
+		}
+		before := inspects()
+		for range 20 {
+			r.exec(id, "/web", "-port=none", "-exit=0")
+		}
+		time.Sleep(time.Second)
+		if got := inspects(); got != before || before == 0 {
+			t.Errorf("%d inspects before 20 commands, %d after", before, got)
+		}
+		r.Exit(id, 3) // the stream is alive
+		time.Sleep(time.Second)
+		if got := inspects(); got == before {
+			t.Error("no inspect after an exit")
+		}
+	})
+}

@@ -13,6 +13,7 @@
 //	Engine         New, Client, Close; Stop and Start are dockerd's
 //	Process        what a container's process does: ends, ignores signals,
 //	               cannot start, eats memory
+//	Outcome        what a command does that is run in a container
 //	Exit, OOM, …   what happens on a host besides the API's calls
 //	Registry       what can be pulled, how slowly, and with which errors
 //	Fault          what goes wrong with single HTTP calls
@@ -23,7 +24,9 @@
 // no socket and no file, and that equal seeds and equal calls give equal ids.
 //
 // Caveats: there is no network traffic, no file system and no output of
-// processes. Exec, logs, build, commit, swarm and plugins are not there: such
-// a call is answered with 404 "page not found", as an engine that is too old
-// does. Error texts are those of Engine 20.10 whatever the API version.
+// processes, but for what an Outcome says. Logs, build, commit, swarm and
+// plugins are not there: such a call is answered with 404 "page not found", as
+// an engine that is too old does. Error texts are those of Engine 20.10
+// whatever the API version. A fault that cuts an answer after some bytes cuts
+// the stream of an exec before its first.
 package dockertest

@@ -23,6 +23,10 @@ type Options struct {
 	Timing *Timing
 	// Behave says what the process of a container does; nil is WebProgram.
 	Behave func(Launch) Process
+	// Exec says what a command that is run in a container does; nil is
+	// WebCommand. It is called with the engine's mutex held: it may not ask the
+	// engine.
+	Exec func(Command) Outcome
 	// LiveRestore keeps containers running while the engine is stopped.
 	LiveRestore bool
 	// ContainerdStore names images by their manifest, as Engine 29 does.
@@ -69,6 +73,7 @@ type Engine struct {
 	shut     bool          // Close was called
 	conns    map[net.Conn]bool
 	cons     map[string]*ctr // by id
+	execs    map[string]*execution
 	names    map[string]string
 	images   map[string]*img // by id
 	refs     map[string]string
@@ -97,10 +102,13 @@ func New(opts Options) *Engine {
 	if opts.Behave == nil {
 		opts.Behave = WebProgram
 	}
+	if opts.Exec == nil {
+		opts.Exec = WebCommand
+	}
 	e := &Engine{
 		opts: opts, timing: Measured(), closed: make(chan struct{}), listen: newPipeListener(),
 		rand: rand.New(rand.NewPCG(opts.Seed, 1)), life: make(chan struct{}), conns: map[net.Conn]bool{},
-		cons: map[string]*ctr{}, names: map[string]string{}, images: map[string]*img{}, refs: map[string]string{},
+		cons: map[string]*ctr{}, execs: map[string]*execution{}, names: map[string]string{}, images: map[string]*img{}, refs: map[string]string{},
 		nets: map[string]*netw{}, volumes: map[string]*volume{}, outside: map[string]bool{}, pid: 1000,
 	}
 	if opts.Timing != nil {

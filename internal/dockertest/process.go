@@ -1,9 +1,7 @@
 package dockertest
 
 import (
-	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -61,36 +59,18 @@ func WebProgram(l Launch) Process {
 	if l.Healthcheck != nil {
 		p.Healthy = max(l.Healthcheck.Interval, time.Nanosecond)
 	}
-	fs := flag.NewFlagSet("web", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	exit := fs.Int("exit", -1, "")
-	after := fs.Duration("after", 0, "")
-	fs.BoolVar(&p.IgnoreTerm, "ignore-term", false, "")
-	alloc := fs.Int64("alloc-mb", 0, "")
-	sleep := fs.Duration("sleep", 0, "")
-	for _, other := range []string{"port", "text", "write", "need", "print"} {
-		fs.String(other, "", "")
+	f, ok := readWebFlags(l.Args[1:], l.Env)
+	if !ok {
+		return Process{Ends: true, Code: badWebFlags}
 	}
-	env := map[string]string{}
-	for _, kv := range l.Env {
-		k, v, _ := strings.Cut(kv, "=")
-		env[k] = v
-	}
-	bad := false
-	fs.VisitAll(func(f *flag.Flag) {
-		key := "WEB_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		bad = bad || env[key] != "" && fs.Set(f.Name, env[key]) != nil
-	})
-	if bad || fs.Parse(l.Args[1:]) != nil {
-		return Process{Ends: true, Code: 2}
-	}
+	p.IgnoreTerm = f.ignoreTerm
 	switch {
-	case l.Memory > 0 && *alloc<<20 > l.Memory:
+	case l.Memory > 0 && f.allocMB<<20 > l.Memory:
 		p.Ends, p.OOM, p.Code, p.After = true, true, 137, 100*time.Millisecond
-	case *sleep > 0:
-		p.Ends, p.After, p.Code = true, *sleep, max(*exit, 0)
-	case *exit >= 0:
-		p.Ends, p.After, p.Code = true, *after, *exit
+	case f.sleep > 0:
+		p.Ends, p.After, p.Code = true, f.sleep, max(f.exit, 0)
+	case f.exit >= 0:
+		p.Ends, p.After, p.Code = true, f.after, f.exit
 	}
 	return p
 }

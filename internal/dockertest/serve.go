@@ -112,6 +112,11 @@ var routes = []route{
 	post("/containers/([^/]+)/rename", (*Engine).handleRename),
 	post("/containers/([^/]+)/update", (*Engine).handleUpdate),
 	reading(post("/containers/([^/]+)/wait", (*Engine).handleWait)),
+	// What runs in a container is its own affair: an exec changes none of what
+	// the engine has.
+	reading(post("/containers/([^/]+)/exec", (*Engine).handleExecCreate)),
+	reading(post("/exec/([^/]+)/start", (*Engine).handleExecStart)),
+	get("/exec/([^/]+)/json", (*Engine).handleExecInspect),
 	write(http.MethodDelete, "/containers/([^/]+)", (*Engine).handleRemove),
 	get("/images/json", (*Engine).handleImageList),
 	get("/images/(.+)/json", (*Engine).handleImageInspect),
@@ -234,6 +239,9 @@ func (s *statusWriter) Write(b []byte) (int, error) {
 	}
 	return s.ResponseWriter.Write(b)
 }
+
+// Unwrap lets a handler take the connection over.
+func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // Flush sends what was written so far.
 func (s *statusWriter) Flush() {

@@ -30,6 +30,7 @@ type normaliser struct {
 	warnings hcl.Diagnostics
 
 	hidden bool // an interpolation was hidden behind control characters
+	taken  bool // the file holds such characters, so nothing can be hidden
 }
 
 // restoredID is the true name and extent of a key.
@@ -61,7 +62,8 @@ type normFrame struct {
 
 func normalise(src []byte, tokens hclsyntax.Tokens) *normaliser {
 	n := &normaliser{
-		src: src, out: bytes.Clone(src), tokens: tokens,
+		taken: bytes.ContainsAny(src, "\x01\x02\x03"),
+		src:   src, out: bytes.Clone(src), tokens: tokens,
 		frames: []normFrame{{kind: inBody}},
 		used:   map[string]bool{}, names: map[int]restoredID{}, truth: map[string]string{},
 	}

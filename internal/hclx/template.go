@@ -32,7 +32,7 @@ func (n *normaliser) template(i int) int {
 	open, shut := n.tokens[i], n.tokens[end]
 	whole := n.src[open.Range.Start.Byte:shut.Range.End.Byte]
 	content := n.src[open.Range.End.Byte:shut.Range.Start.Byte]
-	if readable(open.Type, content) || !hideable(whole) || bytes.ContainsAny(n.src, "\x01\x02\x03") {
+	if readable(open.Type, content) || !hideable(whole) || n.taken {
 		return end + 1
 	}
 	out := n.out[open.Range.Start.Byte:shut.Range.End.Byte]

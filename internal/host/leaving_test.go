@@ -46,3 +46,36 @@ func TestProbeLooksPastThoseThatLeave(t *testing.T) {
 		t.Errorf("a probe left something behind: %v, %v", got, err)
 	}
 }
+
+// A dynamic port is had as long as one of the range is free, or leaves.
+func TestProbeOfDynamicPorts(t *testing.T) {
+	w := &world{errnos: map[int]error{20000: syscall.EADDRINUSE}}
+	p := table(w)
+	p.Restore("old", []job.AllocPort{{Label: "o", HostIP: "10.0.0.1", Host: 20001}})
+	three := []job.PortRequest{dynamic("a"), dynamic("b"), dynamic("c")}
+	if err := p.Probe("new", three[:2], nil); err != nil {
+		t.Errorf("two of two that are free: %v", err)
+	}
+	if _, reason := job.KindOf(p.Probe("new", three, nil)); reason != ReasonExhausted {
+		t.Errorf("three of two that are free: %q, want %s", reason, ReasonExhausted)
+	}
+	w.errnos[20001] = syscall.EADDRINUSE // its holder has it bound
+	if err := p.Probe("new", three, []string{"old"}); err != nil {
+		t.Errorf("three of two that are free and one that leaves: %v", err)
+	}
+	if got := len(p.table); got != 1 {
+		t.Errorf("%d allocations have ports after Probe, want 1", got)
+	}
+}
+
+func TestProbeSaysWhatNobodyCouldHave(t *testing.T) {
+	p := table(&world{})
+	for reason, reqs := range map[string][]job.PortRequest{
+		ReasonTwice:   {static("x", 9), static("y", 9)},
+		ReasonInvalid: {static("x", 70000)},
+	} {
+		if _, got := job.KindOf(p.Probe("new", reqs, nil)); got != reason {
+			t.Errorf("Probe of %v: %q, want %s", reqs, got, reason)
+		}
+	}
+}

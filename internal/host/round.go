@@ -79,17 +79,9 @@ func (r *round) static(req job.PortRequest) (job.AllocPort, bool, error) {
 	if req.Static == 0 {
 		return job.AllocPort{}, false, nil
 	}
-	addr, err := r.address(req)
+	addr, err := r.wanted(req)
 	if err != nil {
 		return job.AllocPort{}, false, err
-	}
-	if req.Static < 1 || req.Static > maxPort {
-		err := fmt.Errorf("port %q: %d is not in 1-%d", req.Label, req.Static, maxPort)
-		return job.AllocPort{}, false, job.NewError(job.WaitsForUser, ReasonInvalid, err)
-	}
-	if label, twice := r.twice(addr, req.Static); twice {
-		err := fmt.Errorf("port %d on %s is asked for by %q and by %q", req.Static, addr, label, req.Label)
-		return job.AllocPort{}, false, job.NewError(job.WaitsForUser, ReasonTwice, err)
 	}
 	port := allocPort(req, addr, req.Static)
 	if r.statics {
@@ -99,6 +91,23 @@ func (r *round) static(req job.PortRequest) (job.AllocPort, bool, error) {
 	}
 	r.give(addr, port, r.statics)
 	return port, true, nil
+}
+
+// wanted is where a static port is to be bound, or why nobody could have it.
+func (r *round) wanted(req job.PortRequest) (netip.Addr, error) {
+	addr, err := r.address(req)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if req.Static < 1 || req.Static > maxPort {
+		err := fmt.Errorf("port %q: %d is not in 1-%d", req.Label, req.Static, maxPort)
+		return netip.Addr{}, job.NewError(job.WaitsForUser, ReasonInvalid, err)
+	}
+	if label, twice := r.twice(addr, req.Static); twice {
+		err := fmt.Errorf("port %d on %s is asked for by %q and by %q", req.Static, addr, label, req.Label)
+		return netip.Addr{}, job.NewError(job.WaitsForUser, ReasonTwice, err)
+	}
+	return addr, nil
 }
 
 // free reports why a static port cannot be had.

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -12,9 +13,11 @@ import (
 	"pgregory.net/rapid"
 
 	"reconciler/internal/agent"
+	"reconciler/internal/docker"
 	"reconciler/internal/dockertest"
 	"reconciler/internal/job"
 	"reconciler/reconcile"
+	"reconciler/store"
 )
 
 // forecast is what `reconciler plan` prints while no agent runs.
@@ -40,6 +43,7 @@ func TestPlanIsWhatHappens(t *testing.T) {
 		edited := rapid.Bool().Draw(rt, "edited")
 		wrong, told := play(t, dockertest.Options{Seed: 1}, func(w *world) {
 			p := &people{world: w, listeners: map[int]net.Listener{}}
+			defer p.freePorts()
 			p.write(first)
 			p.start()
 			p.after(10 * time.Second)
@@ -72,7 +76,7 @@ func drawPlanned(rt *rapid.T) step {
 	s := drawStep(rt)
 	s.what = rapid.SampledFrom([]string{
 		"edit", "edit", "edit", "rename file", "drop block", "remove", "crash", "pause", "stop by hand", "rm -f", "rename by hand",
-		"untag", "nothing", "restart job", "lose state",
+		"untag", "rmi", "rmi", "port taken", "port stolen", "nothing", "restart job", "lose state",
 	}).Draw(rt, "what")
 	if s.what == "edit" {
 		l := rapid.SampledFrom(layout).Draw(rt, "file")
@@ -86,6 +90,8 @@ func (p *people) all(steps []step) {
 		p.say("%s %d %d%s", s.what, s.a, s.b, s.files)
 		switch {
 		case s.what == "nothing":
+		case s.what == "port taken" || s.what == "port stolen":
+			p.strangerOnPort(s)
 		case s.what == "lose state" && p.agent == nil:
 			p.lose()
 		case s.what == "lose state":
@@ -98,6 +104,41 @@ func (p *people) all(steps []step) {
 		}
 		p.after(s.wait)
 	}
+}
+
+// strangerOnPort lets a stranger have a static port that none of ours has. If
+// one had it that is down, its start would fail, and no plan says that.
+func (p *people) strangerOnPort(s step) {
+	has := map[int]bool{}
+	for _, c := range p.ours() {
+		id, _, err := job.ParseLabels(c.Config.Labels)
+		p.must(err)
+		for _, port := range id.Ports {
+			has[port.Host] = true
+		}
+	}
+	for _, a := range p.specs() {
+		for _, port := range a.Ports {
+			has[port.Host] = true
+		}
+	}
+	if has[8100+s.b%6] {
+		return
+	}
+	s.what = map[string]string{"port taken": "take port", "port stolen": "steal port"}[s.what]
+	p.happen(s)
+}
+
+// specs are the records of the allocations, with or without an agent.
+func (p *people) specs() map[string]job.AllocSpec {
+	if p.agent != nil {
+		return p.agent.Store.AllocSpecs.All()
+	}
+	st, _, err := store.Read(p.data)
+	if err != nil {
+		return nil // the state was lost
+	}
+	return st.AllocSpecs.All()
 }
 
 // planned makes a plan and holds the agent to it.
@@ -129,6 +170,9 @@ type deeds map[string][]deed
 func (p *people) promised(plan []job.Forecast) deeds {
 	out, builds := deeds{}, map[string]int{}
 	for _, f := range plan {
+		if f.Waits() {
+			continue
+		}
 		if f.Do == string(reconcile.StepBring) || f.Do == string(reconcile.StepRun) {
 			builds[f.Alloc]++
 		}
@@ -140,17 +184,26 @@ func (p *people) promised(plan []job.Forecast) deeds {
 	return out
 }
 
-// done are the deeds since begin, as the events of the agent tell them.
+// done are the deeds since begin, as the events of the agent tell them. A
+// container that is not made for want of its image is none.
 func (p *people) done(begin time.Time) deeds {
-	out := deeds{}
+	out, idle := deeds{}, map[string]int{}
 	for _, e := range p.agent.Store.Events() {
 		for n := max(1, e.Count); n > 0 && e.Alloc != "" && !e.Time.Before(begin); n-- { // equal neighbours are counted
+			if e.Reason == docker.ReasonImageGone {
+				idle[e.Alloc]++
+				continue
+			}
 			out[e.Alloc] = append(out[e.Alloc], deed{e.Task, e.Job + " " + e.Message})
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out.count(p.builds)
+	made := maps.Clone(p.builds)
+	for id, n := range idle {
+		made[id] -= n
+	}
+	out.count(made)
 	return out
 }
 

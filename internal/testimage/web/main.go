@@ -1,6 +1,6 @@
 // Command web is the program of the test images: a small web server that can
-// also die, hang, ignore signals, eat memory and write files. Every flag can
-// be given by the environment as well: -exit as WEB_EXIT, -ignore-term as
+// also die, hang, ignore signals, eat memory, write files and talk. Every flag
+// can be given by the environment as well: -exit as WEB_EXIT, -ignore-term as
 // WEB_IGNORE_TERM.
 //
 // Over HTTP it answers
@@ -46,6 +46,8 @@ type options struct {
 	need       string
 	sleep      time.Duration
 	print      string
+	printErr   string
+	spamKB     int
 }
 
 func main() {
@@ -70,6 +72,8 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	fs.StringVar(&o.need, "need", "", "exit with code 3 unless this file exists")
 	fs.DurationVar(&o.sleep, "sleep", 0, "serve nothing, sleep so long and exit with -exit or 0")
 	fs.StringVar(&o.print, "print", "", "line to print to stdout")
+	fs.StringVar(&o.printErr, "print-err", "", "line to print to stderr")
+	fs.IntVar(&o.spamKB, "spam-kb", 0, "kilobytes of x to print to stdout")
 	var envErr error
 	fs.VisitAll(func(f *flag.Flag) {
 		key := "WEB_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -86,6 +90,12 @@ func parse(args []string, getenv func(string) string) (options, error) {
 func run(o options) int {
 	if o.print != "" {
 		fmt.Println(o.print)
+	}
+	if o.printErr != "" {
+		fmt.Fprintln(os.Stderr, o.printErr)
+	}
+	for range o.spamKB {
+		fmt.Print(strings.Repeat("x", 1<<10))
 	}
 	if path, text, ok := strings.Cut(o.write, "="); ok {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
