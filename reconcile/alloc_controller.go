@@ -20,6 +20,7 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 		return
 	}
 	c.refreshPartial(ctx, id)
+	since := c.Observe.Status().Since
 	in, ok := c.allocInput(id)
 	if !ok {
 		c.forget(id)
@@ -36,6 +37,7 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if !plan.Status.EndedAt.IsZero() {
 		c.Ports.Release(id) // before the record says so: others wait for them
 	}
+	c.noteLook(id, since)
 	c.Store.AllocStatuses.Put(id, plan.Status)
 	c.publish(id, plan.Services)
 	c.Checks.Set(id, plan.Checks)
@@ -59,6 +61,7 @@ func (c *Controller) forget(id string) {
 	c.effects.forget(id)
 	c.mu.Lock()
 	delete(c.stale, id)
+	delete(c.looks, id)
 	c.mu.Unlock()
 	c.publish(id, nil)
 	c.Checks.Set(id, nil)

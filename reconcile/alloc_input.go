@@ -3,6 +3,7 @@ package reconcile
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"reconciler/internal/job"
 	"reconciler/store"
@@ -11,6 +12,44 @@ import (
 // allocInput reads everything that PlanAlloc needs, and takes in what was
 // brought since the last look.
 func (c *Controller) allocInput(id string) (AllocInput, bool) {
+	in, ok := c.lookAt(id)
+	if ok {
+		c.land(&in)
+	}
+	return in, ok
+}
+
+// currentStatus is the status of an allocation as its next look will find it,
+// if there was none since dockerd came in sight: what the record says of it
+// may be from before. It writes nothing.
+func (c *Controller) currentStatus(a job.Alloc) job.AllocStatus {
+	if a.Ended() || c.lookedAt(a.Spec.ID) {
+		return a.Status
+	}
+	in, ok := c.lookAt(a.Spec.ID)
+	if !ok || in.Job == nil {
+		return a.Status
+	}
+	return PlanAlloc(in).Status
+}
+
+// noteLook notes that the status of an allocation is as of now.
+func (c *Controller) noteLook(id string, seenSince time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looks[id] = seenSince
+}
+
+func (c *Controller) lookedAt(id string) bool {
+	since := c.Observe.Status().Since
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.looks[id]
+	return ok && at.Equal(since)
+}
+
+// lookAt reads everything that PlanAlloc needs but what was brought.
+func (c *Controller) lookAt(id string) (AllocInput, bool) {
 	spec, ok := c.Store.AllocSpecs.Get(id)
 	if !ok {
 		return AllocInput{}, false
@@ -40,7 +79,7 @@ func (c *Controller) allocInput(id string) (AllocInput, bool) {
 	} else {
 		maps.Copy(in.Checks, live)
 	}
-	c.land(&in)
+	in.InFlight = c.flights.under(id)
 	return in, true
 }
 

@@ -72,8 +72,9 @@ type Controller struct {
 	deploy sync.Mutex
 
 	mu        sync.Mutex
-	stale     map[string]string   // alloc id -> container that must be looked at before the next plan
-	published map[string][]string // alloc id -> keys of its services in the store; nil before the first look
+	stale     map[string]string    // alloc id -> container that must be looked at before the next plan
+	looks     map[string]time.Time // alloc id -> since when dockerd had been in sight at the last look
+	published map[string][]string  // alloc id -> keys of its services in the store; nil before the first look
 }
 
 // New returns a Controller that has registered itself for changes of the
@@ -94,6 +95,7 @@ func New(cfg Config) *Controller {
 	c := &Controller{
 		Config: cfg,
 		stale:  map[string]string{},
+		looks:  map[string]time.Time{},
 	}
 	st := cfg.Store
 	st.Jobs.OnChange(c.hintJob)

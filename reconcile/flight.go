@@ -72,6 +72,17 @@ func (fs *flights) landed(allocID string) (done map[string]*flight, under map[st
 	return done, under
 }
 
+// under names the tasks of an allocation for which something is under way.
+func (fs *flights) under(allocID string) map[string]bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	out := map[string]bool{}
+	for task := range fs.m[allocID] {
+		out[task] = true
+	}
+	return out
+}
+
 // cancel ends what an allocation waits for: it is wanted no more.
 func (fs *flights) cancel(allocID string) {
 	fs.mu.Lock()

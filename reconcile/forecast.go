@@ -105,6 +105,7 @@ func (c *Controller) newPlay() *play {
 
 func (p *play) add(a job.Alloc) {
 	id := a.Spec.ID
+	a.Status = p.c.currentStatus(a)
 	p.allocs[id] = &a
 	p.specs[id], p.made[id] = p.c.specOf(a.Spec), p.c.madeFrom(a.Spec)
 	if refs, ok := p.c.named(a.Spec, p.specs[id]); ok && !a.Ended() {

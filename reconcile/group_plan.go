@@ -225,6 +225,7 @@ func (g *groupPlanner) fill(i int, s *slot) {
 	case len(s.fresh) == 1:
 		g.act(ActionPromote, i, s.fresh[0].Spec.ID, ReasonReady)
 		g.note("%s[%d] starts", g.group.Name, i)
+	case g.missing():
 	default:
 		g.act(ActionPlace, i, "", ReasonNew)
 		g.note("%s[%d] is being placed", g.group.Name, i)
@@ -234,6 +235,16 @@ func (g *groupPlanner) fill(i int, s *slot) {
 func (g *groupPlanner) waitForOthers() {
 	g.note("waits for %s", strings.Join(g.in.WaitFor, "; "))
 	g.wakeAt = earliest(g.wakeAt, g.in.Now.Add(portRetry))
+}
+
+// missing reports whether the job is gone from the files and in its grace:
+// nothing new is begun for it, and what runs is left alone.
+func (g *groupPlanner) missing() bool {
+	if g.in.Record.MissingSince.IsZero() || g.in.Record.Held != "" {
+		return false
+	}
+	g.note("its file is gone")
+	return true
 }
 
 // refused says why the index could not be filled when that was tried last,

@@ -68,11 +68,12 @@ func (c *Controller) jobInput(name string) JobInput {
 	for _, ct := range c.Observe.Job(name) {
 		in.Highest = max(in.Highest, ct.Identity.Generation)
 	}
-	for _, a := range in.Allocs {
+	for i, a := range in.Allocs {
 		if a.Ended() {
 			c.Ports.Release(a.Spec.ID)
 			continue
 		}
+		in.Allocs[i].Status = c.currentStatus(a)
 		if spec := c.madeFrom(a.Spec); spec != nil {
 			in.Specs[a.Spec.ID] = spec
 		}

@@ -55,14 +55,18 @@ func (c *Controller) requested(in *AllocInput) {
 // overtaken reports whether nothing may be begun for an allocation because its
 // record may be older than what people want by now: later generations of its
 // job run (the state file came back from a backup), or its job is missing from
-// the files and it has no container to lose.
+// the files, or deleted since, and it has no container to lose.
 func (c *Controller) overtaken(in AllocInput) bool {
 	rec, known := c.Store.Jobs.Get(in.Spec.Job)
-	if !known || !rec.Deleted.IsZero() || in.Spec.Desired == job.DesiredStop {
+	if !known || in.Spec.Desired == job.DesiredStop {
 		return false
 	}
-	if !rec.MissingSince.IsZero() && rec.Held == "" && len(in.Containers) == 0 {
+	gone := !rec.MissingSince.IsZero() && rec.Held == "" || !rec.Deleted.IsZero()
+	switch {
+	case gone && len(in.Containers) == 0:
 		return true
+	case !rec.Deleted.IsZero():
+		return false
 	}
 	for _, ct := range c.Observe.Job(in.Spec.Job) {
 		if g := ct.Identity.Generation; g > rec.Generation && g > in.Spec.Generation {

@@ -37,7 +37,7 @@ func (g *groupPlanner) replace(count int) {
 		case g.stopped():
 			g.note("%s[%d] stays as it is: the update has failed", g.name, i)
 			continue
-		case g.refused(i):
+		case g.missing(), g.refused(i):
 		case turns > 0 || !isTrue(old, job.CondRunning):
 			if isTrue(old, job.CondRunning) {
 				turns--

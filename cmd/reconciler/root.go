@@ -44,6 +44,7 @@ container changes, delete it and the container goes.`,
 		newValidateCommand(o),
 		newPlanCommand(o),
 		newStatusCommand(o),
+		newServicesCommand(o),
 		newConfirmCommand(o),
 		newVersionCommand(),
 	)

@@ -45,6 +45,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"eventually": eventually,
 			"quickly":    quickly,
+			"services":   services,
 		},
 	})
 }

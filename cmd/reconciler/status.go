@@ -55,14 +55,24 @@ func readStatus(ctx context.Context, dir string) (control.Status, error) {
 	if err == nil || !errors.Is(err, control.ErrNoAgent) {
 		return s, err
 	}
-	st, at, err := store.Read(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return control.Status{}, fmt.Errorf("no agent answers and there is no state file in %s; is --data-dir right?", dir)
-	}
+	st, at, err := readFile(dir)
 	if err != nil {
-		return control.Status{}, fmt.Errorf("no agent answers, and its state file cannot be read: %w", err)
+		return control.Status{}, err
 	}
 	return control.BuildFromFile(st, at), nil
+}
+
+// readFile reads the state file, since no agent answers; at is when it was
+// written.
+func readFile(dir string) (st *store.Store, at time.Time, err error) {
+	st, at, err = store.Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, at, fmt.Errorf("no agent answers and there is no state file in %s; is --data-dir right?", dir)
+	}
+	if err != nil {
+		return nil, at, fmt.Errorf("no agent answers, and its state file cannot be read: %w", err)
+	}
+	return st, at, nil
 }
 
 func (f statusFlags) print(w io.Writer, s control.Status, args []string) error {

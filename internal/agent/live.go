@@ -33,6 +33,9 @@ func (a *Agent) Status() control.Status {
 // Events returns what happened, oldest first.
 func (a *Agent) Events() []store.Event { return a.Store.Events() }
 
+// Services returns the instances of all services.
+func (a *agent) Services() []store.ServiceRecord { return control.Services(a.store) }
+
 // Plan tells what would be done from here.
 func (a *Agent) Plan() ([]job.Forecast, error) { return a.Controller.Forecast() }
 

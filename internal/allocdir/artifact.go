@@ -46,10 +46,11 @@ type fetcher struct {
 	local     bool // sources may be files of the host
 	slots     chan struct{}
 	transport http.RoundTripper
+	room      func() (int64, error) // bytes that may be written to the disk
 }
 
-func newFetcher() fetcher {
-	return fetcher{limits: defaultLimits, slots: make(chan struct{}, fetchSlots), transport: newTransport()}
+func newFetcher(root string) fetcher {
+	return fetcher{limits: defaultLimits, slots: make(chan struct{}, fetchSlots), transport: newTransport(), room: room(root)}
 }
 
 // Option changes what New makes.
@@ -131,7 +132,7 @@ func (d *Dirs) fetchInto(ctx context.Context, alloc *os.Root, task string, src s
 	if err := d.fetcher.bring(ctx, stage, src); err != nil {
 		return err
 	}
-	dir, err := alloc.OpenRoot(task)
+	dir, err := openDir(alloc, task)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (f *fetcher) copyLocal(ctx context.Context, s *stage, src source) error {
 	if err != nil {
 		return err
 	}
-	if err := f.limits.budget().copy(ctx, out, in); err != nil {
+	if err := f.budget().copy(ctx, out, in); err != nil {
 		_ = out.Close() // the copy has told why
 		return err
 	}
@@ -102,7 +102,7 @@ func (f *fetcher) copyTree(ctx context.Context, dir string, tree *os.Root) error
 		return err
 	}
 	defer func() { _ = root.Close() }() // opened to read
-	w := &writer{tree: tree, left: f.limits.budget()}
+	w := &writer{tree: tree, left: f.budget()}
 	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err

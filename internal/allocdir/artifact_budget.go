@@ -2,9 +2,14 @@ package allocdir
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
 
 	"github.com/hashicorp/go-getter/v2"
+	"golang.org/x/sys/unix"
+
+	"reconciler/internal/job"
 )
 
 // budget is what is left of the limits of an artifact.
@@ -12,16 +17,60 @@ type budget struct {
 	limits limits
 	bytes  int64
 	files  int
+	room   func() (int64, error)
+	unseen int64 // bytes that may be written before the next look at the disk
 }
 
-func (l limits) budget() *budget { return &budget{limits: l, bytes: l.bytes, files: l.files} }
+// roomEvery is how many bytes are written between two looks at the disk: small
+// enough to stop in time, so large that a small file is taken by a full disk.
+const roomEvery = 16 << 20
+
+func (f *fetcher) budget() *budget {
+	return &budget{limits: f.limits, bytes: f.limits.bytes, files: f.limits.files, room: f.room, unseen: roomEvery}
+}
+
+// reservedShare of a disk, but no more than reservedMost, stays free: what the
+// agent fetches should not be what stops the engine and everybody else.
+const (
+	reservedShare = 20
+	reservedMost  = 10 << 30
+)
+
+// room returns a function that tells how many bytes may still be written to
+// the file system of path.
+func room(path string) func() (int64, error) {
+	return func() (int64, error) {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(path, &fs); err != nil {
+			return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
+		}
+		reserved := min(int64(fs.Blocks)/reservedShare*fs.Bsize, reservedMost)
+		return int64(fs.Bavail)*fs.Bsize - reserved, nil
+	}
+}
+
+// look is an error if the disk has no room.
+func (b *budget) look() error {
+	left, err := b.room()
+	if err == nil && left <= 0 {
+		return errNoRoom
+	}
+	return err
+}
+
+// errNoRoom may be gone when somebody has made room.
+var errNoRoom = job.NewError(job.Retried, ReasonArtifactNoRoom, errors.New("the disk of the data directory is almost full"))
 
 // take counts bytes that are written.
 func (b *budget) take(n int64) error {
 	if b.bytes -= n; b.bytes < 0 {
 		return tooLarge("it has more than %d bytes, which is all that an artifact may have", b.limits.bytes)
 	}
-	return nil
+	if b.unseen -= n; b.unseen > 0 {
+		return nil
+	}
+	b.unseen = roomEvery
+	return b.look()
 }
 
 // entry counts a file, directory or link.

@@ -45,7 +45,11 @@ func (w *writer) add(ctx context.Context, e entry, content io.Reader) error {
 		return err
 	}
 	e.name = name
-	return userFault(name, w.put(ctx, e, content))
+	err = w.put(ctx, e, content)
+	if errors.Is(err, fs.ErrNotExist) { // nobody else is at work in the tree
+		return invalid("%q leads through a link to nowhere", clip(name))
+	}
+	return userFault(name, err)
 }
 
 func (w *writer) put(ctx context.Context, e entry, content io.Reader) error {
@@ -94,6 +98,9 @@ func (w *writer) putFile(ctx context.Context, e entry, content io.Reader) error 
 
 // putLink makes a symbolic link whose target is within the tree.
 func (w *writer) putLink(e entry) error {
+	if e.link == "" {
+		return invalid("%q is a link without a target", clip(e.name))
+	}
 	if path.IsAbs(e.link) || !filepath.IsLocal(path.Join(path.Dir(e.name), e.link)) {
 		return escapes("%q is a link to %q, outside the artifact", clip(e.name), clip(e.link))
 	}

@@ -77,7 +77,7 @@ func (f *fetcher) bringSums(ctx context.Context, from, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := few.limits.budget().copy(ctx, out, in); err != nil {
+	if err := few.budget().copy(ctx, out, in); err != nil {
 		_ = out.Close() // the copy has told why
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 // Reasons of the errors of artifacts.
 const (
 	ReasonArtifactFetch    = "ArtifactFetch"    // network, server or time; retried
+	ReasonArtifactNoRoom   = "ArtifactNoRoom"   // the disk is almost full; retried
 	ReasonArtifactNotFound = "ArtifactNotFound" // not there; waits for the user, as all that follow
 	ReasonArtifactDenied   = "ArtifactDenied"   // the server wants other credentials
 	ReasonArtifactRefused  = "ArtifactRefused"  // a source that is not supported or not allowed

@@ -97,7 +97,7 @@ func (f *fetcher) unfit(resp *http.Response) error {
 		return statusError(resp.StatusCode)
 	}
 	if resp.ContentLength > f.limits.bytes {
-		return f.limits.budget().take(resp.ContentLength)
+		return f.budget().take(resp.ContentLength) // which is more than there is
 	}
 	// The client's own error would quote the place with its parameters.
 	if _, err := resp.Location(); err != nil && !errors.Is(err, http.ErrNoLocation) {
@@ -123,7 +123,7 @@ type body struct {
 
 func (f *fetcher) bound(b io.ReadCloser, end func(error), cause func() error) io.ReadCloser {
 	return &body{
-		ReadCloser: b, wait: f.limits.idle, left: f.limits.budget(), end: end, cause: cause,
+		ReadCloser: b, wait: f.limits.idle, left: f.budget(), end: end, cause: cause,
 		idle: time.AfterFunc(f.limits.idle, func() { end(errIdle) }),
 	}
 }

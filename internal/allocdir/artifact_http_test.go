@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,18 +101,20 @@ func TestCutBodies(t *testing.T) {
 }
 
 // pipeServer answers every request in memory, so that a bubble's clock goes on.
-func pipeServer(d *Dirs, answer func(w io.Writer)) {
+func pipeServer(t *testing.T, d *Dirs, answer func(w io.Writer)) {
+	var served sync.WaitGroup
+	t.Cleanup(served.Wait)
 	transport := newTransport()
 	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		here, there := net.Pipe()
-		go func() {
+		served.Go(func() {
 			in := bufio.NewReader(there)
 			if _, err := http.ReadRequest(in); err == nil {
 				answer(there)
 			}
 			_, _ = io.Copy(io.Discard, in) // until the client is gone
 			_ = there.Close()
-		}()
+		})
 		return here, nil
 	}
 	d.fetcher.transport = transport
@@ -120,7 +123,7 @@ func pipeServer(d *Dirs, answer func(w io.Writer)) {
 func TestSilenceEndsADownload(t *testing.T) {
 	d := fetching(t)
 	synctest.Test(t, func(t *testing.T) {
-		pipeServer(d, func(w io.Writer) {
+		pipeServer(t, d, func(w io.Writer) {
 			_, _ = io.WriteString(w, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
 			for range 5 { // slow, but there
 				time.Sleep(defaultLimits.idle - time.Second)
@@ -142,7 +145,7 @@ func TestSilenceEndsADownload(t *testing.T) {
 func TestNoAnswerEndsADownload(t *testing.T) {
 	d := fetching(t)
 	synctest.Test(t, func(t *testing.T) {
-		pipeServer(d, func(io.Writer) {})
+		pipeServer(t, d, func(io.Writer) {})
 		begin := time.Now()
 		wants(t, fetch(t, d, job.Artifact{Source: "http://h/x"}), job.Retried, ReasonArtifactFetch)
 		if took := time.Since(begin); took != headerTimeout {
@@ -154,7 +157,7 @@ func TestNoAnswerEndsADownload(t *testing.T) {
 func TestAllOfItHasABound(t *testing.T) {
 	d := fetching(t)
 	synctest.Test(t, func(t *testing.T) {
-		pipeServer(d, func(w io.Writer) {
+		pipeServer(t, d, func(w io.Writer) {
 			_, _ = io.WriteString(w, "HTTP/1.1 200 OK\r\n\r\n")
 			for range 100 {
 				if _, err := io.WriteString(w, "x"); err != nil {
@@ -288,7 +291,6 @@ func TestTLS(t *testing.T) {
 		_, _ = fmt.Fprint(w, user, " ", password, " ", r.URL.RawQuery)
 	}))
 	defer s.Close()
-	s.Config.ErrorLog = nil
 	d := fetching(t)
 	source := strings.Replace(s.URL, "https://", "https://user:S3CRET@", 1) + "/x?token=S3CRET"
 	err := fetch(t, d, job.Artifact{Source: source})

@@ -218,7 +218,7 @@ func (s *source) check(local bool) error {
 	directory := s.url != nil && (strings.HasSuffix(s.url.Path, "/") || s.url.Path == "")
 	switch {
 	case s.url == nil && !local:
-		return refused("files of the host need docker.volumes.enabled in the agent's config")
+		return refused(`a file of the host needs "docker.volumes.enabled" = "true" under client { options { } } in the agent's config`)
 	case directory && s.archive == "":
 		return invalid("the source is a directory of a server: only an archive of it can be fetched")
 	case s.url != nil && s.mode == job.ArtifactDir && s.archive == "":

@@ -30,7 +30,7 @@ const plainName = "plain"
 // unpack fills the tree from the archive. go-getter's own way is not taken: it
 // makes an empty file of each link, and cuts what is too large without a word.
 func (f *fetcher) unpack(ctx context.Context, s *stage, src source) error {
-	w := &writer{tree: s.tree, left: f.limits.budget()}
+	w := &writer{tree: s.tree, left: f.budget()}
 	var err error
 	switch kind := src.archive; {
 	case kind == "zip":
@@ -97,12 +97,18 @@ func (f *fetcher) inflated(ctx context.Context, s *stage, how string, read func(
 // error at their limit, so that is a byte above ours.
 func (f *fetcher) inflate(ctx context.Context, s *stage, how string) (string, error) {
 	plain := filepath.Join(s.path, plainName)
-	var d getter.Decompressor = &getter.XzDecompressor{FileSizeLimit: f.limits.bytes + 1}
+	left := f.budget()
+	most, err := left.room()
+	if err != nil {
+		return "", err
+	}
+	most = min(f.limits.bytes, max(most, roomEvery)) + 1
+	var d getter.Decompressor = &getter.XzDecompressor{FileSizeLimit: most}
 	if how == "zst" {
-		d = &getter.ZstdDecompressor{FileSizeLimit: f.limits.bytes + 1}
+		d = &getter.ZstdDecompressor{FileSizeLimit: most}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = os.Truncate(s.rawPath(), 0) })
-	err := d.Decompress(plain, s.rawPath(), false, 0)
+	err = d.Decompress(plain, s.rawPath(), false, 0)
 	if !stop() {
 		return "", context.Cause(ctx)
 	}
@@ -113,8 +119,11 @@ func (f *fetcher) inflate(ctx context.Context, s *stage, how string) (string, er
 	if err != nil {
 		return "", err
 	}
-	if err := f.limits.budget().take(info.Size()); err != nil {
+	if err := left.take(info.Size()); err != nil {
 		return "", err
+	}
+	if info.Size() == most { // what was left of the disk was the bound
+		return "", errNoRoom
 	}
 	return plain, os.Remove(s.rawPath())
 }

@@ -60,7 +60,7 @@ func New(dataDir string, options ...Option) *Dirs {
 	if abs, err := filepath.Abs(root); err == nil { // else the working directory is gone, and so is root
 		root = abs
 	}
-	d := &Dirs{root: root, fetcher: newFetcher()}
+	d := &Dirs{root: root, fetcher: newFetcher(root)}
 	for _, o := range options {
 		o(d)
 	}
@@ -127,12 +127,17 @@ func (d *Dirs) openAlloc(allocID string) (*os.Root, error) {
 		return nil, err
 	}
 	defer func() { _ = root.Close() }() // opened to read only
-	info, err := root.Lstat(allocID)
+	return openDir(root, allocID)
+}
+
+// openDir opens a directory and no link to one.
+func openDir(root *os.Root, name string) (*os.Root, error) {
+	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, notDir(allocID)
+		return nil, notDir(name)
 	}
-	return root.OpenRoot(allocID)
+	return root.OpenRoot(name)
 }

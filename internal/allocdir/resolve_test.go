@@ -3,6 +3,7 @@ package allocdir
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -175,11 +176,82 @@ func TestSwappedLinkIsRefusedTheNextTime(t *testing.T) {
 	if err := os.Symlink(outside, data); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := d.Resolve(allocID, "web", "data/x"); err == nil {
-		t.Errorf("got %q", got)
+	for range 2 { // it stays refused
+		got, err := d.Resolve(allocID, "web", "data/x")
+		if err == nil {
+			t.Fatalf("got %q", got)
+		}
+		wants(t, err, job.WaitsForUser, ReasonEscape)
+		for _, says := range []string{`volume "data/x"`, "web/data is a link to " + outside} {
+			if !strings.Contains(err.Error(), says) {
+				t.Errorf("the refusal does not say %s: %v", says, err)
+			}
+		}
 	}
 	if got := tree(t, outside); len(got) != 1 {
 		t.Errorf("made outside: %v", got)
+	}
+	// When the link is gone the volume is what it was.
+	if err := os.Remove(data); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := d.Resolve(allocID, "web", "data/x"); err != nil || again != path {
+		t.Errorf("%q, %v; want %q", again, err, path)
+	}
+}
+
+// Who mounts the allocation's directory can put a link in the place of any
+// directory that Build has made, the task's own included.
+func TestSwappedStandardDirectoriesAreRefused(t *testing.T) {
+	for _, dir := range []string{"web", "web/local", "web/secrets", "alloc"} {
+		outside := t.TempDir()
+		d := built(t)
+		at := filepath.Join(d.root, allocID, dir)
+		if err := os.RemoveAll(at); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(outside, at); err != nil {
+			t.Fatal(err)
+		}
+		rel := filepath.Join("..", dir, "new")
+		_, err := d.Resolve(allocID, "db", rel)
+		if err == nil {
+			t.Fatalf("%s was followed", dir)
+		}
+		wants(t, err, job.WaitsForUser, ReasonEscape)
+		if !strings.Contains(err.Error(), `"`+rel+`"`) {
+			t.Errorf("the refusal does not name %s: %v", rel, err)
+		}
+		if err := d.Build(job.AllocSpec{ID: allocID}, group(job.Task{Name: "web"})); err == nil {
+			t.Errorf("Build took a link for %s", dir)
+		}
+		if got := tree(t, outside); len(got) != 1 {
+			t.Errorf("made outside by way of %s: %v", dir, got)
+		}
+	}
+}
+
+// A file that is put in the place of a link, or a link in that of a file, is
+// what the path means from then on.
+func TestSwappedFileIsRefused(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "precious")
+	write(t, outside, "precious", 0o600)
+	d := built(t)
+	conf := filepath.Join(d.Task(allocID, "web").Local, "conf")
+	write(t, conf, "", 0o600)
+	if got, err := d.Resolve(allocID, "web", "local/conf"); err != nil || got != conf {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := os.Remove(conf); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, conf); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.Resolve(allocID, "web", "local/conf")
+	wants(t, err, job.WaitsForUser, ReasonEscape)
+	if !strings.Contains(err.Error(), `"local/conf"`) {
+		t.Errorf("the refusal does not name the path: %v", err)
 	}
 }
 
@@ -207,8 +279,12 @@ func TestSwappingWhileResolving(t *testing.T) {
 			_ = os.RemoveAll(data)
 		}
 	})
+	want := filepath.Join(data, "made/here")
 	for range 500 {
-		_, _ = d.Resolve(allocID, "web", "data/made/here") // either answer is right; see below
+		got, err := d.Resolve(allocID, "web", "data/made/here") // either answer is right
+		if err == nil && got != want || err != nil && !strings.Contains(err.Error(), `"data/made/here"`) {
+			t.Errorf("%q, %v", got, err)
+		}
 	}
 	close(stop)
 	wg.Wait()
@@ -245,6 +321,8 @@ func TestNeverOutside(t *testing.T) {
 			if err != nil || real != got || (got != top && !strings.HasPrefix(got, top+"/")) {
 				rt.Fatalf("Resolve(%q) = %q, really %q, %v", rel, got, real, err)
 			}
+		} else if kind, _ := job.KindOf(err); kind != job.WaitsForUser || !strings.Contains(err.Error(), strconv.Quote(rel)) {
+			rt.Fatalf("Resolve(%q): %s, and it does not name the path or waits for nobody: %v", rel, kind, err)
 		}
 		for _, dir := range []string{data, d.root} {
 			if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {

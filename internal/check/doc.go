@@ -47,5 +47,6 @@
 //
 // The engine cannot end a command that runs in a container: a script that is
 // given up runs on. It is not begun a second time while it does (see
-// job.ExecResult).
+// job.ExecResult). To find out whether a script or the engine takes long, the
+// executor may need a moment more than the timeout.
 package check

@@ -103,6 +103,7 @@ func TestHTTP(t *testing.T) {
 		{"404", "/status/404", nil, job.CheckCritical, "404 Not Found: the body"},
 		{"503", "/status/503", nil, job.CheckCritical, "503 Service Unavailable: the body"},
 		{"no path", "", nil, job.CheckCritical, "404"},
+		{"two slashes", "//status/200", nil, job.CheckPassing, "200 OK"},
 		{"method and query", "/echo?a=b", func(c *job.Check) { c.Method = "PUT" }, job.CheckPassing, "PUT host=" + host + " token=0 query=a=b agent=reconciler-check"},
 		{"default method", "/echo", nil, job.CheckPassing, "GET host="},
 		{"headers", "/echo", token, job.CheckPassing, "token=2"},
@@ -217,6 +218,20 @@ func TestNobodyListens(t *testing.T) {
 	target.Check.Type = job.CheckTCP
 	if got := look(t, nil, target); got.status != job.CheckCritical || strings.Contains(got.output, "too many colons") {
 		t.Errorf("IPv6: %+v", got)
+	}
+}
+
+// TestRequestOfAnyAddress: what stands in the URL can be sent for every form of
+// an address.
+func TestRequestOfAnyAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"10.0.0.1": "http://10.0.0.1:80/a?b=c", "web.example": "http://web.example:80/a?b=c",
+		"fd00::1": "http://[fd00::1]:80/a?b=c", "fe80::1%eth0": "http://[fe80::1%25eth0]:80/a?b=c",
+	} {
+		req, err := request(t.Context(), job.CheckTarget{Address: address, Port: 80, Check: job.Check{Path: "/a?b=c"}})
+		if err != nil || req.URL.String() != want {
+			t.Errorf("%s: %v, %v; want %s", address, req, err, want)
+		}
 	}
 }
 

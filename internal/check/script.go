@@ -21,7 +21,7 @@ func lookScript(ctx context.Context, exec Execer, t job.CheckTarget) result {
 	case res.Running && ctx.Err() != nil:
 		return result{output: "given up"}
 	case res.Running:
-		return failed("the run before has not ended yet")
+		return failed("the command runs on, from this look or an earlier one")
 	}
 	out := fmt.Sprintf("exit %d", res.Code)
 	if res.Output != "" {

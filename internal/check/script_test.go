@@ -44,7 +44,7 @@ func TestScript(t *testing.T) {
 		{"negative", job.ExecResult{Code: -1}, nil, job.CheckCritical, "exit -1"},
 		{"engine away", job.ExecResult{}, away, "", "the engine does not answer"},
 		{"container gone", job.ExecResult{}, gone, "", "no such container"},
-		{"an earlier one runs", job.ExecResult{Running: true}, nil, job.CheckCritical, "the run before has not ended yet"},
+		{"an earlier one runs", job.ExecResult{Running: true}, nil, job.CheckCritical, "the command runs on, from this look or an earlier one"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			exec := execFunc(func(_ context.Context, id string, cmd []string) (job.ExecResult, error) {

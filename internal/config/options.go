@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
 // loggingConfig begins the names of the log driver's own options.
@@ -72,12 +74,8 @@ func (d *decoder) together() {
 		}
 		d.fail(at, "Invalid value", "client: "+err.Error()+".")
 	}
-	if err := checkTLS(docker.TLS); err != nil {
-		at, ok := d.at["client.options.docker.tls.cert"]
-		if !ok {
-			at = d.at["client.options.docker.tls.key"]
-		}
-		d.fail(at, "Invalid value", err.Error()+".")
+	if err := checkTLS(*docker); err != nil {
+		d.fail(d.firstOf("docker.tls.cert", "docker.tls.key", "docker.tls.ca"), "Invalid value", err.Error()+".")
 	}
 	if docker.LogType == logJSONFile {
 		return
@@ -87,4 +85,14 @@ func (d *decoder) together() {
 			delete(docker.LogConfig, key)
 		}
 	}
+}
+
+// firstOf is where the first of the options stands that is set.
+func (d *decoder) firstOf(names ...string) hcl.Range {
+	for _, name := range names {
+		if at, ok := d.at["client.options."+name]; ok {
+			return at
+		}
+	}
+	return hcl.Range{}
 }

@@ -42,6 +42,9 @@ func (c Config) Validate() error {
 		{"client.network_ip", c.Client.NetworkIP, checkIP},
 		{"client.network_interface", c.Client.NetworkInterface, checkInterface},
 		{"docker.endpoint", docker.Endpoint, checkEndpoint},
+		{"docker.tls.cert", docker.TLS.Cert, checkFile},
+		{"docker.tls.key", docker.TLS.Key, checkFile},
+		{"docker.tls.ca", docker.TLS.CA, checkFile},
 		{"docker.auth.config", docker.AuthConfig, checkFile},
 		{"docker.auth.helper", docker.AuthHelper, checkHelper},
 		{"docker.volumes.selinuxlabel", docker.SELinuxLabel, checkSELinux},
@@ -62,7 +65,7 @@ func (c Config) Validate() error {
 	if err := checkPorts(c.Client); err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	return checkTLS(docker.TLS)
+	return checkTLS(docker)
 }
 
 // Warnings tells what c has that will not do what its author may expect. Ask
@@ -72,8 +75,12 @@ func (c Config) Validate() error {
 func (c Config) Warnings(engine string) []string {
 	var out []string
 	docker := c.Client.Docker
-	if docker.TLS.Set() && docker.Endpoint == "" {
+	switch {
+	case !docker.TLS.Set():
+	case docker.Endpoint == "":
 		out = append(out, "docker.tls.* is ignored: set docker.endpoint too")
+	case strings.HasPrefix(docker.Endpoint, "unix://"):
+		out = append(out, "docker.tls.* is ignored: docker.endpoint is a socket of this host")
 	}
 	if engine == "" {
 		engine = docker.Endpoint
@@ -222,9 +229,14 @@ func checkPorts(c Client) error {
 	return nil
 }
 
-func checkTLS(t TLS) error {
-	if (t.Cert == "") != (t.Key == "") {
+// checkTLS takes the TLS files of an endpoint. Files without an endpoint, and
+// on a socket, are only warned of: see Warnings.
+func checkTLS(d Docker) error {
+	if (d.TLS.Cert == "") != (d.TLS.Key == "") {
 		return errors.New("docker.tls.cert and docker.tls.key belong together: set both or none")
+	}
+	if rest, ok := strings.CutPrefix(d.Endpoint, "http://"); ok && d.TLS.Set() {
+		return fmt.Errorf("docker.endpoint %s is without TLS, and docker.tls.* is set: write tcp://%s, or drop docker.tls.*", d.Endpoint, rest)
 	}
 	return nil
 }

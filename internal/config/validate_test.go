@@ -41,6 +41,11 @@ func TestValidate(t *testing.T) {
 		{func(c *Config) { c.Client.Docker.SELinuxLabel = "x" }, `docker.volumes.selinuxlabel: "x" is neither`},
 		{func(c *Config) { c.Client.Docker.LogType = "" }, "docker.logging.type: it must not be empty"},
 		{func(c *Config) { c.Client.Docker.TLS.Cert = "/c.pem" }, "docker.tls.cert and docker.tls.key belong together"},
+		{func(c *Config) { c.Client.Docker.TLS.Key = "/k.pem" }, "docker.tls.cert and docker.tls.key belong together"},
+		{func(c *Config) { c.Client.Docker.TLS.CA = "ca.pem" }, `docker.tls.ca: "ca.pem" is no absolute path`},
+		{func(c *Config) {
+			c.Client.Docker.Endpoint, c.Client.Docker.TLS.CA = "http://h:2375", "/ca.pem"
+		}, "docker.endpoint http://h:2375 is without TLS, and docker.tls.* is set: write tcp://h:2375"},
 	} {
 		t.Run(tc.want, func(t *testing.T) {
 			c := Default()
@@ -67,6 +72,7 @@ func TestWarnings(t *testing.T) {
 		{"this host", Docker{Endpoint: "http://localhost:2375"}, "", nil},
 		{"this host by IPv6", Docker{Endpoint: "tcp://[::1]:2375"}, "", nil},
 		{"a socket", Docker{Endpoint: "unix:///run/docker.sock"}, "", nil},
+		{"TLS on a socket", Docker{Endpoint: "unix:///run/docker.sock", TLS: TLS{CA: "/ca.pem"}}, "", []string{"docker.tls.* is ignored: docker.endpoint is a socket of this host"}},
 		{"another host by the environment", Docker{}, "tcp://10.0.0.1:2375", []string{remote}},
 		{"this host by the environment", Docker{}, "tcp://127.0.0.1:2375", nil},
 		{"the default socket", Docker{}, "unix:///var/run/docker.sock", nil},

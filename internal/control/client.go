@@ -52,6 +52,13 @@ func (c *Client) Events(ctx context.Context) ([]store.Event, error) {
 	return out, c.do(ctx, http.MethodGet, "/v1/events", &out)
 }
 
+// Services asks for the instances of all services, sorted by name and
+// allocation.
+func (c *Client) Services(ctx context.Context) ([]store.ServiceRecord, error) {
+	out := []store.ServiceRecord{}
+	return out, c.do(ctx, http.MethodGet, "/v1/services", &out)
+}
+
 // Plan asks what would be done from here.
 func (c *Client) Plan(ctx context.Context) ([]job.Forecast, error) {
 	out := []job.Forecast{}

@@ -30,6 +30,7 @@ var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // fakeAgent answers from its fields.
 type fakeAgent struct {
 	status    Status
+	services  []store.ServiceRecord
 	confirmed []string
 	err       error
 	health    Health
@@ -39,6 +40,9 @@ type fakeAgent struct {
 func (a fakeAgent) Status() Status        { return a.status }
 func (a fakeAgent) Events() []store.Event { return []store.Event{{Reason: "Placed", Count: 2}} }
 func (a fakeAgent) Health() Health        { return a.health }
+
+func (a fakeAgent) Services() []store.ServiceRecord { return a.services }
+
 func (a fakeAgent) Ask(_ context.Context, name string, r Request) error {
 	if name != "web" {
 		return fmt.Errorf("no job is called %q", name)
@@ -276,21 +280,26 @@ func TestRenderGolden(t *testing.T) {
 			if err := render(&b); err != nil {
 				t.Fatal(err)
 			}
-			got := strings.NewReplacer(st.NodeID(), "NODE-ID", st.Dir(), "DATA-DIR").Replace(b.String())
-			golden := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("output (-want +got):\n%s", diff)
-			}
+			golden(t, name, strings.NewReplacer(st.NodeID(), "NODE-ID", st.Dir(), "DATA-DIR").Replace(b.String()))
 		})
+	}
+}
+
+// golden compares an output with its file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
 	}
 }
 

@@ -71,6 +71,7 @@ func RenderJob(w io.Writer, s Status, j JobStatus, now time.Time) error {
 	for _, a := range j.Allocs {
 		renderAlloc(tw, a, now)
 	}
+	renderChecks(tw, j.Allocs, now)
 	renderPulls(tw, s, now)
 	renderProblems(tw, s)
 	return tw.flush()
@@ -84,7 +85,7 @@ func renderAlloc(tw *table, a AllocStatus, now time.Time) {
 	for _, name := range tasks {
 		ts := a.Status.Tasks[name]
 		tw.row(short(a.Spec.ID), fmt.Sprint(a.Spec.Index), fmt.Sprint(a.Spec.Generation), string(a.Spec.Desired),
-			name, string(ts.Phase), ago(now, ts.RunningSince), fmt.Sprint(ts.Attempt), dash(ports(a.Spec.Ports, name)),
+			name, string(ts.Phase), ago(now, taskSince(ts)), fmt.Sprint(ts.Attempt), dash(ports(a.Spec.Ports, name)),
 			dash(a.Spec.Images[name])+" "+short(strings.TrimPrefix(ts.ImageID, "sha256:")), dash(taskWhy(ts, now)))
 	}
 }
@@ -92,15 +93,14 @@ func renderAlloc(tw *table, a AllocStatus, now time.Time) {
 // taskWhy says what a person should know of a task that is not simply well.
 func taskWhy(ts job.TaskStatus, now time.Time) string {
 	var out []string
+	if s := phaseWhy(ts.Phase); s != "" {
+		out = append(out, s)
+	}
 	if ts.LastError != nil {
 		out = append(out, ts.LastError.Reason+": "+ts.LastError.Message)
 	}
-	if e := ts.LastExit; e != nil {
-		s := fmt.Sprintf("attempt %d exited with %d %s", e.Attempt, e.Code, ago(now, e.At))
-		if e.OOMKilled {
-			s += " (out of memory)"
-		}
-		out = append(out, s)
+	if ts.LastExit != nil {
+		out = append(out, exitWhy(*ts.LastExit, now))
 	}
 	if ts.NextRetry.After(now) {
 		out = append(out, "next try in "+ts.NextRetry.Sub(now).Round(time.Second).String())
@@ -151,7 +151,7 @@ func RenderImages(w io.Writer, s Status, now time.Time) error {
 
 func header(tw *table, s Status, now time.Time) {
 	if s.Source == SourceFile {
-		tw.line(fmt.Sprintf("no agent answers on %s; this is what its state file said %s", s.DataDir, ago(now, s.AsOf)))
+		tw.line(FromFile(s.DataDir, s.AsOf, now))
 	} else {
 		docker := "connected, version " + s.Docker.Version
 		if !s.Docker.Connected {

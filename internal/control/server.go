@@ -30,6 +30,9 @@ const (
 type Agent interface {
 	Status() Status
 	Events() []store.Event
+	// Services returns the instances of all services, as the function of that
+	// name sorts them.
+	Services() []store.ServiceRecord
 	// Plan tells what would be done from here, in order.
 	Plan() ([]job.Forecast, error)
 	// ConfirmDeletions lets the deletions that are held go on, and names the
@@ -128,6 +131,7 @@ func (s *Server) control() http.Handler {
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Agent.Status()) })
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.Agent.Events()) })
+	mux.HandleFunc("GET /v1/services", s.services)
 	mux.HandleFunc("GET /v1/plan", s.plan)
 	mux.HandleFunc("POST /v1/confirm-deletions", s.confirm)
 	mux.HandleFunc("POST /v1/jobs/{job}/{request}", s.ask)
@@ -141,6 +145,14 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 		code = http.StatusServiceUnavailable
 	}
 	answer(w, code, h)
+}
+
+func (s *Server) services(w http.ResponseWriter, _ *http.Request) {
+	list := s.Agent.Services()
+	if list == nil {
+		list = []store.ServiceRecord{}
+	}
+	answer(w, http.StatusOK, list)
 }
 
 func (s *Server) plan(w http.ResponseWriter, _ *http.Request) {

@@ -14,18 +14,15 @@ import (
 // something on the engine, before it leaves the process: whatever a dry run
 // does wrong, it does not do it to the host.
 func NewReadOnlyClient(cfg ClientConfig) (*client.Client, error) {
-	cli, err := NewClient(cfg)
+	t, err := cfg.target()
 	if err != nil {
 		return nil, err
 	}
-	hc := cli.HTTPClient()
-	hc.Transport = onlyReads(hc.Transport)
-	ro, err := client.NewClientWithOpts(
-		client.WithHost(cli.DaemonHost()), client.WithHTTPClient(hc), client.WithAPIVersionNegotiation())
-	if err != nil {
-		return nil, fmt.Errorf("docker endpoint: %w", err)
-	}
-	return ro, nil
+	return t.client(func(c *client.Client) error {
+		hc := c.HTTPClient()
+		hc.Transport = onlyReads(hc.Transport)
+		return client.WithHTTPClient(hc)(c)
+	})
 }
 
 // onlyReads is readOnly in the form of an http.Transport, since the client

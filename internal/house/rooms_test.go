@@ -82,7 +82,7 @@ var rooms = map[string]room{
 	},
 	"internal/allocdir": {
 		ours: []string{"internal/job"}, outside: []string{"github.com/hashicorp/go-getter"},
-		why: "directories and their escape checks need nothing but a path",
+		why: "directories and their escape checks need nothing but a path, and artifacts nothing but a source",
 	},
 	"internal/host": {
 		ours: []string{"internal/job"},
