@@ -184,16 +184,16 @@ func (l *loader) checkOperands(d constraintDraft) {
 	}
 }
 
-// operandCost is what it costs to look at one byte of a pattern or of a list
-// of versions, in units of the budget: a regular expression takes about 150
-// bytes of memory for each of its own.
-const operandCost = 128
+// operandCost is what it costs to look at one byte of an operand, in units of
+// the budget: a regular expression takes about 150 bytes of memory for each of
+// its own, and each version in a list a match of another.
+var operandCost = map[string]int{job.OpRegexp: 128, job.OpVersion: 512, job.OpSemver: 512}
 
 // affordOperand charges what is compared with to the budget of the file.
 func (l *loader) affordOperand(d constraintDraft) bool {
 	for _, it := range d.items {
 		if it.expr != nil && (it.key == "value" || it.key == d.operator) {
-			return l.charge(it.expr, times(len(d.value), operandCost))
+			return l.charge(it.expr, times(len(d.value), operandCost[d.operator]))
 		}
 	}
 	return true

@@ -103,7 +103,7 @@ func (l *loader) unexpected(kind string, it item, f fields) {
 	known := slices.Sorted(maps.Keys(f))
 	known = append(known, notSupported[kind]...)
 	advice := fmt.Sprintf("The %s has: %s.", sectionTitle(kind), listOf(slices.Sorted(maps.Keys(f))))
-	if home := homes[it.key]; home != "" {
+	if home := homes[it.key]; home != "" && slices.Contains(roomy, kind) {
 		advice = fmt.Sprintf("Write it in %s.", home)
 	} else if near := hclx.Suggest(it.key, known); near != "" {
 		advice = fmt.Sprintf("Did you mean %q?", near)

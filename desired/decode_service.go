@@ -13,6 +13,8 @@ type serviceDraft struct {
 	at     hcl.Range // of the block
 	places map[string]hcl.Range
 	checks []checkDraft
+
+	nameIsWrong bool
 }
 
 // addressModes are how the address of a service can be found.
@@ -34,7 +36,7 @@ func (l *loader) services(dst *[]serviceDraft) func([]item) {
 func (l *loader) service(s section) serviceDraft {
 	d := serviceDraft{at: s.at, places: valuePlaces(s)}
 	l.decode(s, "service", fields{
-		"name":         l.checked(&d.Name, checkServiceName),
+		"name":         l.serviceName(&d),
 		"port":         l.filled(&d.Port, new(hcl.Range)),
 		"tags":         l.checkedList(&d.Tags, nil),
 		"address_mode": l.wordOf(&d.AddressMode, addressModes),
@@ -42,6 +44,14 @@ func (l *loader) service(s section) serviceDraft {
 	})
 	d.AddressMode = unlessDefault(d.AddressMode, job.AddressAuto)
 	return d
+}
+
+func (l *loader) serviceName(d *serviceDraft) func([]item) {
+	return func(items []item) {
+		before := len(l.diags)
+		l.checked(&d.Name, checkServiceName)(items)
+		d.nameIsWrong = l.diags[before:].HasErrors()
+	}
 }
 
 func checkServiceName(s string) (string, error) { return s, job.CheckServiceName(s) }

@@ -12,6 +12,7 @@
 // functions are resolved here, and one that cannot be is an error. Every other
 // name is a runtime name: it stays in the string for internal/taskenv, which
 // resolves it when a container is made. So does $${, which means a plain ${.
+// Only in a constraint must it be known, and be a name of the host.
 //
 // The directory half decides what a file that changed, broke or vanished means
 // for the jobs that run: it keeps the last good spec of each job, waits before

@@ -39,6 +39,9 @@ var notSupported = map[string][]string{
 	},
 }
 
+// roomy are the sections in which people look for the options of another.
+var roomy = []string{"", "job", "group", "task", "config", "resources", "network", "task network", "update", "restart", "service", "check"}
+
 // homes says where the options stand that are often looked for in another
 // section.
 var homes = map[string]string{

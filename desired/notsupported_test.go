@@ -66,3 +66,16 @@ func TestOptionsInTheWrongSection(t *testing.T) {
 		}
 	}
 }
+
+// In a small section the nearest of its own options is meant.
+func TestSlipsInSmallSections(t *testing.T) {
+	for src, want := range map[string]string{
+		"config {\n image = \"a\"\n auth {\n usernam = \"a\"\n}\n}": `Did you mean "username"?`,
+		"config {\n image = \"a\"\n auth {\n user = \"a\"\n}\n}":    "The auth block has: email, password, server_address and username.",
+		"config {\n image = \"a\"\n user = \"a\"\n}":                "Write it in a task.",
+	} {
+		if got := said(t, "task \"t\" {\n"+src+"\n}\n"); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s, want %s", src, got, want)
+		}
+	}
+}

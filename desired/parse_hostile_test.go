@@ -131,19 +131,19 @@ func crowds() map[string]string {
 	task := func(config, body string) string {
 		return "task \"t\" {\n config {\n image = \"a\"\n" + config + "\n}\n" + body + "}\n"
 	}
-	ports := "network {\n" + each(1000, "port \"port#\" {}\n") + "}\n"
+	ports := "network {\n" + each(500, "port \"port#\" {}\n") + "}\n"
 	return map[string]string{
-		"unknown ports":         group(ports + task("ports = ["+each(3000, "\"qort#\",")+"]", "")),
-		"unknown variables":     "locals {\n" + each(700, "name# = 1\n") + "}\n" + task("args = ["+each(2000, "local.mame#,")+"]", ""),
-		"unknown runtime names": task("args = ["+each(2000, "\"${NAME#}\",")+"]", "env {\n"+each(1000, "MAME# = 1\n")+"}\n"),
-		"services with ports":   group(ports + each(500, "task \"t#\" {\n service {\n port = \"q#\"\n}\n}\n")),
-		"services":              task("", strings.Repeat("service {\n}\n", 3000)),
-		"checks":                task("", "service {\n"+strings.Repeat("check {\n}\n", 3000)+"}\n"),
-		"scripts":               group(each(800, "task \"t#\" {\n}\n") + "service {\n" + strings.Repeat("check {\n type = \"script\"\n command = \"a\"\n task = \"u\"\n}\n", 500) + "}\n"),
-		"leaders":               group(each(1000, "task \"t#\" {\n leader = true\n}\n")),
-		"constraints":           task("", strings.Repeat("constraint {\n attribute = \"${FOO:-x}\"\n value = \"a\"\n}\n", 800)),
-		"patterns":              "locals {\n a = \"" + strings.Repeat(".", 20_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n regexp = local.a\n}\n", 1000)),
-		"versions":              "locals {\n a = \"1" + strings.Repeat(",1", 10_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n version = local.a\n}\n", 1000)),
+		"unknown ports":         group(ports + task("ports = ["+each(1500, "\"qort#\",")+"]", "")),
+		"unknown variables":     "locals {\n" + each(500, "name# = 1\n") + "}\n" + task("args = ["+each(1500, "local.mame#,")+"]", ""),
+		"unknown runtime names": task("args = ["+each(1500, "\"${NAME#}\",")+"]", "env {\n"+each(500, "MAME# = 1\n")+"}\n"),
+		"services with ports":   group(ports + each(400, "task \"t#\" {\n service {\n port = \"q#\"\n}\n}\n")),
+		"services":              task("", strings.Repeat("service {\n}\n", 2000)),
+		"checks":                task("", "service {\n"+strings.Repeat("check {\n}\n", 2000)+"}\n"),
+		"scripts":               group(each(400, "task \"t#\" {\n}\n") + "service {\n" + strings.Repeat("check {\n type = \"script\"\n command = \"a\"\n task = \"u\"\n}\n", 400) + "}\n"),
+		"leaders":               group(each(600, "task \"t#\" {\n leader = true\n}\n")),
+		"constraints":           task("", strings.Repeat("constraint {\n attribute = \"${FOO:-x}\"\n value = \"a\"\n}\n", 500)),
+		"patterns":              "locals {\n a = \"" + strings.Repeat(".", 20_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n regexp = local.a\n}\n", 500)),
+		"versions":              "locals {\n a = \"1" + strings.Repeat(",1", 10_000) + "\"\n}\n" + task("", strings.Repeat("constraint {\n attribute = \"a\"\n version = local.a\n}\n", 500)),
 	}
 }
 
@@ -178,6 +178,9 @@ func FuzzParse(f *testing.F) {
 	for _, open := range []string{"[", "(", "{", "-", "!", `"${`, "1+", "a ? ", "x[*]", "b {\n", "%{if"} {
 		f.Add("a = " + strings.Repeat(open, 300))
 	}
+	f.Add(inTask("constraint {\n attribute = \"${attr.cpu.arch}\"\n operator = \">\"\n version = \"1.2\"\n}\nconstraint {\n distinct_hosts = false\n}\nrestart {\n attempts = 0\n}\nleader = true"))
+	f.Add(inTask("service {\n port = 80\n address_mode = \"driver\"\n check {\n type = \"http\"\n path = \"/\"\n header {\n a = [\"b\"]\n}\n check_restart {\n limit = 3\n}\n}\n}"))
+	f.Add(inTask("artifact {\n source = \"http://u:p@a/b//c?d=e\"\n destination = \"local/../x\"\n options {\n checksum = \"md5:00\"\n}\n}\nshutdown_delay = \"1s\""))
 	f.Add("task \"t\" {\n config {\n image = \"redis\"\n args = [\"${FOO:-x}\", \"$${y}\", <<E\n%{if true}x%{endif}\nE\n]\n labels { a.b = 1 }\n}\n}\n")
 	f.Fuzz(func(t *testing.T, src string) { checkOutcome(t, src) })
 }

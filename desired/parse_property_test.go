@@ -67,6 +67,14 @@ func drawTask(t *rapid.T, name string) job.Task {
 			task.Config.PortMap[p.Label] = rapid.IntRange(1, 65535).Draw(t, "container port")
 		}
 	}
+	task.Artifacts, task.Constraints, task.Restart = drawArtifacts(t), drawConstraints(t), drawRestart(t)
+	task.ShutdownDelay = drawDuration(t, "shutdown", 0, time.Minute)
+	task.Config.AdvertiseIPv6Address = rapid.Bool().Draw(t, "ipv6")
+	label := ""
+	if ports := task.Resources.Ports; len(ports) > 0 {
+		label = ports[0].Label
+	}
+	task.Services = drawServices(t, name, label, "")
 	if rapid.Bool().Draw(t, "logging") {
 		task.Config.Logging = &job.Logging{Type: "syslog", Config: manifestMap.Draw(t, "log options")}
 	}
@@ -75,17 +83,22 @@ func drawTask(t *rapid.T, name string) job.Task {
 
 func drawJob(t *rapid.T) *job.Job {
 	j := &job.Job{
-		Name: "j", Type: rapid.SampledFrom([]job.Type{job.TypeService, job.TypeSystem}).Draw(t, "type"),
-		Meta: manifestMap.Draw(t, "job meta"),
+		Name: "j", Type: rapid.SampledFrom([]job.Type{job.TypeService, job.TypeSystem, job.TypeBatch}).Draw(t, "type"),
+		Meta: manifestMap.Draw(t, "job meta"), Constraints: drawConstraints(t),
 	}
 	for gi := range rapid.IntRange(1, 2).Draw(t, "groups") {
 		g := job.Group{
 			Name: fmt.Sprintf("g%d", gi), Count: rapid.IntRange(0, 5).Draw(t, "count"),
 			Meta:   manifestMap.Draw(t, "group meta"),
-			Update: job.Update{MaxParallel: rapid.IntRange(1, 3).Draw(t, "parallel"), MinHealthyTime: job.Duration(time.Second)},
+			Update: drawUpdate(t), Restart: drawRestart(t), Constraints: drawConstraints(t),
+			ShutdownDelay: drawDuration(t, "group shutdown", 0, time.Minute),
 		}
 		for ti := range rapid.IntRange(1, 2).Draw(t, "tasks") {
 			g.Tasks = append(g.Tasks, drawTask(t, fmt.Sprintf("t%d", ti)))
+		}
+		g.Services = drawServices(t, g.Name, "", "t0")
+		if leader := rapid.IntRange(-1, len(g.Tasks)-1).Draw(t, "leader"); leader >= 0 {
+			g.Tasks[leader].Leader = true
 		}
 		j.Groups = append(j.Groups, g)
 	}
@@ -220,8 +233,11 @@ func (p *printer) task(t job.Task) string {
 		p.dict("labels", t.Config.Labels), p.dict("port_map", portMap), logging,
 		p.optional("network_mode", t.Config.NetworkMode),
 		p.attr("tty", p.truth(t.Config.TTY)), p.attr("force_pull", p.truth(t.Config.ForcePull)),
+		p.attr("advertise_ipv6_address", p.truth(t.Config.AdvertiseIPv6Address)),
 	}
 	return p.block("task "+strconv.Quote(t.Name),
+		inOrder(t.Artifacts, p.artifact), inOrder(t.Constraints, p.constraint), inOrder(t.Services, p.service), p.restart(t.Restart),
+		p.attr("leader", p.truth(t.Leader)), p.duration("shutdown_delay", t.ShutdownDelay, 0),
 		p.optional("driver", t.Driver), p.optional("user", t.User),
 		p.dict("env", t.Env), p.dict("meta", t.Meta),
 		p.optional("kill_timeout", t.KillTimeout.String()), p.optional("kill_signal", t.KillSignal),
@@ -231,11 +247,12 @@ func (p *printer) task(t job.Task) string {
 
 func (p *printer) job(j *job.Job) string {
 	// Groups and tasks keep their order: it is the order of the job.
-	parts := p.lines([]string{p.optional("type", string(j.Type)), p.dict("meta", j.Meta)})
+	parts := p.lines([]string{p.optional("type", string(j.Type)), p.dict("meta", j.Meta), inOrder(j.Constraints, p.constraint)})
 	for _, g := range j.Groups {
 		body := p.lines([]string{
 			p.attr("count", p.number(g.Count)), p.dict("meta", g.Meta),
-			p.block("update", p.attr("max_parallel", p.number(g.Update.MaxParallel)), p.attr("min_healthy_time", `"1s"`)),
+			p.update(g.Update), p.restart(g.Restart), p.duration("shutdown_delay", g.ShutdownDelay, 0),
+			inOrder(g.Constraints, p.constraint), inOrder(g.Services, p.service),
 		})
 		for _, t := range g.Tasks {
 			body += p.task(t) + "\n"

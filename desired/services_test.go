@@ -114,8 +114,14 @@ func TestDefaultServiceNameThatIsNone(t *testing.T) {
 	}
 }
 
-// A bad name is told once, and not as a missing one.
+// A bad name is told once, and neither as a missing one nor as a second.
 func TestBadServiceName(t *testing.T) {
+	if got := said(t, inTask("service {\n name = \"a_b\"\n}\nservice {\n name = \"c_d\"\n}")); strings.Count(got, "\n") != 1 || strings.Contains(got, "Duplicate") {
+		t.Error(got)
+	}
+	if got := serviceNames(t, inTask("service {\n name = null\n}")); got[0] != "j-g-t" {
+		t.Error(got)
+	}
 	if got := said(t, "task \"my_task\" {\n config {\n image = \"a\"\n}\n service {\n name = \"a_b\"\n}\n}\n"); strings.Contains(got, "\n") || !strings.Contains(got, `"a_b" is no name of a service`) {
 		t.Error(got)
 	}

@@ -44,12 +44,8 @@ func (l *loader) offered(o offer, drafts []serviceDraft, taken map[string]hcl.Ra
 	var out []job.Service
 	for i := range drafts {
 		d := &drafts[i]
-		l.nameService(o, d)
-		key := d.Name + " " + d.Port
-		if first, ok := taken[key]; ok {
-			l.errorf(firstOf(d.places, d.at, "name"), "Duplicate service", "the service %q with this port is already defined in this group at %s. Give one of the two another name or port.", d.Name, first)
-		} else {
-			taken[key] = firstOf(d.places, d.at, "name")
+		if l.nameService(o, d) {
+			l.checkTwins(d, taken)
 		}
 		l.checkServicePort(o, d)
 		l.nameChecks(d)
@@ -64,16 +60,30 @@ func (l *loader) offered(o offer, drafts []serviceDraft, taken map[string]hcl.Ra
 	return out
 }
 
-// nameService fills in the name of a service without one.
-func (l *loader) nameService(o offer, d *serviceDraft) {
-	if d.Name != "" {
+// checkTwins reports a service that the group offers already.
+func (l *loader) checkTwins(d *serviceDraft, taken map[string]hcl.Range) {
+	key, at := d.Name+" "+d.Port, firstOf(d.places, d.at, "name")
+	if first, ok := taken[key]; ok {
+		l.errorf(at, "Duplicate service", "the service %q with this port is already defined in this group at %s. Give one of the two another name or port.", d.Name, first)
 		return
 	}
+	taken[key] = at
+}
+
+// nameService fills in the name of a service without one. It returns false if
+// the name is not the service's: the one that it has is wrong, and told so.
+func (l *loader) nameService(o offer, d *serviceDraft) bool {
+	if d.Name != "" {
+		return true
+	}
 	d.Name = o.defaultName
-	_, named := d.places["name"]
-	if err := job.CheckServiceName(d.Name); err != nil && !named {
+	if d.nameIsWrong {
+		return false
+	}
+	if err := job.CheckServiceName(d.Name); err != nil {
 		l.errorf(d.at, "Missing name", "without a name this service is called after its job, group and task, and %s. Write name = \"…\".", err)
 	}
+	return true
 }
 
 // nameChecks fills in the names of checks, which differ within a service.

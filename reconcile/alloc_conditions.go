@@ -22,7 +22,8 @@ func allocConditions(in AllocInput, status job.AllocStatus, waitsFor string) ([]
 	set(job.CondImageReady, ready, reason, msg)
 	running, reason, msg := runningCondition(in, status, waitsFor)
 	set(job.CondRunning, running, reason, msg)
-	healthy, reason, msg, wake := healthyCondition(in, status, running)
+	was, _ := job.FindCondition(conds, job.CondRunning)
+	healthy, reason, msg, wake := healthyCondition(in, status, was)
 	set(job.CondHealthy, healthy, reason, msg)
 	return conds, wake
 }
@@ -123,11 +124,11 @@ func describeExit(e job.Exit) string {
 // healthyCondition: all tasks have been running for min_healthy_time, and for
 // as long Docker's HEALTHCHECK, where an image has one, and the checks of the
 // services have passed. A batch job that is complete is healthy.
-func healthyCondition(in AllocInput, status job.AllocStatus, running job.ConditionStatus) (job.ConditionStatus, string, string, time.Time) {
+func healthyCondition(in AllocInput, status job.AllocStatus, running job.Condition) (job.ConditionStatus, string, string, time.Time) {
 	if completed(in, status) && in.Spec.Desired != job.DesiredStop {
 		return job.True, ReasonComplete, "", time.Time{}
 	}
-	if running != job.True {
+	if running.Status != job.True {
 		return job.False, "NotRunning", "", time.Time{}
 	}
 	looks := in.Group == nil || in.Group.Update.HealthCheck != job.HealthByTasks
@@ -151,6 +152,13 @@ func healthyCondition(in AllocInput, status job.AllocStatus, running job.Conditi
 			return job.False, reason, msg, time.Time{}
 		}
 		last = later(last, since)
+	}
+	if last.After(in.Now) {
+		// The clock was set back since, or dockerd's is ahead of it: what our own
+		// says counts, if that is not of the future as well.
+		if last = running.LastTransition; last.After(in.Now) {
+			last = time.Time{}
+		}
 	}
 	if in.Group != nil {
 		if at := last.Add(in.Group.Update.MinHealthyTime.Std()); in.Now.Before(at) {

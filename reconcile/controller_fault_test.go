@@ -626,3 +626,28 @@ func TestManifestsAreReadFirst(t *testing.T) {
 		r.did("run web")
 	})
 }
+
+// A clock that is set back by an hour does not make a new container unhealthy
+// for so long: dockerd's times are those of before.
+func TestHealthUnderAClockThatWasSetBack(t *testing.T) {
+	in := allocInput(func(in *AllocInput) {
+		in.Containers = []observed.Container{{State: observed.Running, StartedAt: t0.Add(time.Hour)}}
+	})
+	minHealthy := in.Group.Update.MinHealthyTime.Std()
+	for _, tt := range []struct {
+		name    string
+		running time.Time // since when, by our clock
+		want    job.ConditionStatus
+		wake    time.Time
+	}{
+		{"seen to run just now", t0, job.False, t0.Add(minHealthy)},
+		{"seen to run for long enough", t0.Add(-minHealthy), job.True, time.Time{}},
+		{"seen to run before the step", t0.Add(time.Hour), job.True, time.Time{}},
+	} {
+		in.Now = t0
+		got, _, _, wake := healthyCondition(in, in.Status, job.Condition{Status: job.True, LastTransition: tt.running})
+		if got != tt.want || !wake.Equal(tt.wake) {
+			t.Errorf("%s: %s until %v, want %s until %v", tt.name, got, wake, tt.want, tt.wake)
+		}
+	}
+}

@@ -64,6 +64,7 @@ type play struct {
 	allocs     map[string]*job.Alloc
 	containers map[string][]observed.Container // by alloc id
 	images     playImages
+	probed     map[string]error // what Ports.Probe has answered
 	seen       time.Time
 	gapFrom    time.Time
 	gapTo      time.Time
@@ -78,6 +79,7 @@ func (c *Controller) newPlay() *play {
 		records: c.Store.Jobs.All(), deploy: c.Store.Deployments.All(), highest: map[string]uint64{},
 		refusals: c.refusals.copied(), specs: map[string]*job.Job{}, made: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string][]observed.Container{}, images: newPlayImages(c.Observe.Images()),
+		probed: map[string]error{},
 	}
 	engine := c.Observe.Status()
 	p.seen = engine.Since

@@ -37,7 +37,7 @@ func (p *play) reserve(id string, reqs []job.PortRequest) error {
 // the play have. Those of which a table knows that is made for a forecast
 // alone are the ones that have a container.
 func (p *play) test(id string, reqs []job.PortRequest, except []string) error {
-	if err := p.c.Ports.Probe(id, reqs, except); err != nil {
+	if err := p.ask(id, reqs, except); err != nil {
 		return err
 	}
 	for _, other := range slices.Sorted(maps.Keys(p.allocs)) {
@@ -56,6 +56,19 @@ func (p *play) test(id string, reqs []job.PortRequest, except []string) error {
 		}
 	}
 	return nil
+}
+
+// ask is Ports.Probe, asked once: strangers do not change in a play, and to
+// find out who holds a port is dear.
+func (p *play) ask(id string, reqs []job.PortRequest, except []string) error {
+	slices.Sort(except)
+	key := fmt.Sprint(id, reqs, except)
+	err, known := p.probed[key]
+	if !known {
+		err = p.c.Ports.Probe(id, reqs, except)
+		p.probed[key] = err
+	}
+	return err
 }
 
 // errPortBusy is the reason of Ports for a port that somebody has.

@@ -34,7 +34,7 @@ func (a *Agent) Status() control.Status {
 func (a *Agent) Events() []store.Event { return a.Store.Events() }
 
 // Services returns the instances of all services.
-func (a *agent) Services() []store.ServiceRecord { return control.Services(a.store) }
+func (a *Agent) Services() []store.ServiceRecord { return control.Services(a.Store) }
 
 // Plan tells what would be done from here.
 func (a *Agent) Plan() ([]job.Forecast, error) { return a.Controller.Forecast() }

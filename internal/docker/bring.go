@@ -153,13 +153,8 @@ func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, sour
 	if err != nil {
 		return outcome{}, err
 	}
-	for _, ref := range refs {
-		if before.ids[ref] != "" {
-			continue
-		}
-		if err := e.prov.Intend(ctx, ref, source); err != nil {
-			return outcome{}, classify(ctx, "image "+imageref.Familiar(ref), job.NewError(job.Retried, ReasonStateNotWritten, err))
-		}
+	if ref, err := e.intend(ctx, before, refs, source); err != nil {
+		return outcome{}, classify(ctx, "image "+imageref.Familiar(ref), job.NewError(job.Retried, ReasonStateNotWritten, err))
 	}
 	doErr := do()
 	// Whatever became of it, the engine may have finished: look, also when
@@ -178,6 +173,28 @@ func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, sour
 		}
 	}
 	return out, doErr
+}
+
+// intend notes all refs that are absent, or none: a note of what is not brought
+// after all would make ours what a person brings later. It returns the ref that
+// could not be noted. What was noted before, by work that was cut off, stays.
+func (e *Engine) intend(ctx context.Context, before survey, refs []string, source string) (string, error) {
+	var noted []string
+	for _, ref := range refs {
+		if before.ids[ref] != "" {
+			continue
+		}
+		if !e.prov.Intended(ref) {
+			noted = append(noted, ref)
+		}
+		if err := e.prov.Intend(ctx, ref, source); err != nil {
+			for _, n := range noted {
+				e.prov.Done(n, "", false, 0)
+			}
+			return ref, err
+		}
+	}
+	return "", nil
 }
 
 // survey is what the engine had before something was brought.

@@ -40,12 +40,9 @@ func newMemory() *memory {
 func (p *memory) Intend(_ context.Context, ref, source string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.refuse != nil {
-		return p.refuse
-	}
 	p.intents[ref] = source
 	p.trace = append(p.trace, "intend "+ref)
-	return nil
+	return p.refuse // noted all the same, and not committed
 }
 
 func (p *memory) Done(ref, id string, ours bool, _ int64) {

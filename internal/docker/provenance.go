@@ -6,7 +6,8 @@ import "context"
 type Provenance interface {
 	// Intend notes that ref, which is absent, is about to be brought from
 	// source ("pull", or the path of an archive). The note is committed when
-	// it returns nil; with an error nothing is brought.
+	// it returns nil; with an error nothing is brought, and the note, which may
+	// be there all the same, is to be ended by Done.
 	Intend(ctx context.Context, ref, source string) error
 	// Done ends the intent for ref, if there is one. ours says that the image
 	// id is ours now; size is in bytes. An empty id says that nothing came.

@@ -80,6 +80,16 @@ func TestNoIntentNoPull(t *testing.T) {
 		if kind, reason := job.KindOf(err); kind != job.Retried || reason != ReasonStateNotWritten || s.count(pullCall) > 0 {
 			t.Errorf("%s %s %v, %d pulls", kind, reason, err, s.count(pullCall))
 		}
+		if p.Intended(redis) {
+			t.Error("the intent is open, and would make ours what a person brings now")
+		}
+		// That of a pull which was cut off before stays open.
+		p.refuse = nil
+		_ = p.Intend(t.Context(), redis, SourcePull)
+		p.refuse = errors.New("disk full")
+		if _, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis}); err == nil || !p.Intended(redis) {
+			t.Errorf("%v; an intent of before is open: %t", err, p.Intended(redis))
+		}
 	})
 }
 

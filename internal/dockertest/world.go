@@ -26,8 +26,12 @@ type Stranger struct {
 func (e *Engine) AddContainer(s Stranger) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	exposed := nat.PortSet{} // as docker run -p does
+	for p := range s.Publish {
+		exposed[p] = struct{}{}
+	}
 	c, err := e.create(s.Name, container.CreateRequest{
-		Config: &container.Config{Image: s.Image, Cmd: s.Cmd, Labels: s.Labels},
+		Config: &container.Config{Image: s.Image, Cmd: s.Cmd, Labels: s.Labels, ExposedPorts: exposed},
 		HostConfig: &container.HostConfig{
 			PortBindings: s.Publish, NetworkMode: container.NetworkMode(s.Network),
 			RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(s.Restart)},

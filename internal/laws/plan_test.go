@@ -117,7 +117,7 @@ func (p *people) strangerOnPort(s step) {
 			has[port.Host] = true
 		}
 	}
-	for _, a := range p.specs() {
+	for _, a := range p.stored().AllocSpecs.All() {
 		for _, port := range a.Ports {
 			has[port.Host] = true
 		}
@@ -129,16 +129,28 @@ func (p *people) strangerOnPort(s step) {
 	p.happen(s)
 }
 
-// specs are the records of the allocations, with or without an agent.
-func (p *people) specs() map[string]job.AllocSpec {
+// stored are the agent's records, also while none runs.
+func (p *people) stored() *store.Store {
 	if p.agent != nil {
-		return p.agent.Store.AllocSpecs.All()
+		return p.agent.Store
 	}
 	st, _, err := store.Read(p.data)
 	if err != nil {
-		return nil // the state was lost
+		return store.Memory(p.data) // the state was lost
 	}
-	return st.AllocSpecs.All()
+	return st
+}
+
+// imagesGone counts, by alloc id, the containers that were not made for want
+// of their image.
+func (p *people) imagesGone() map[string]int {
+	out := map[string]int{}
+	for _, e := range p.stored().Events() {
+		if e.Reason == docker.ReasonImageGone {
+			out[e.Alloc] += max(1, e.Count)
+		}
+	}
+	return out
 }
 
 // planned makes a plan and holds the agent to it.
@@ -151,9 +163,10 @@ func (p *people) planned() {
 	p.mu.Lock()
 	clear(p.builds)
 	p.mu.Unlock()
+	before := p.imagesGone()
 	p.start()
 	p.after(10 * time.Minute)
-	if diff := compare(p.promised(plan), p.done(begin)); diff != "" {
+	if diff := compare(p.promised(plan), p.done(begin, before)); diff != "" {
 		p.bad("truthful: plan (-) and deeds (+) differ:\n%s", diff)
 		p.say("records:\n%s", p.records())
 	}
@@ -185,23 +198,24 @@ func (p *people) promised(plan []job.Forecast) deeds {
 }
 
 // done are the deeds since begin, as the events of the agent tell them. A
-// container that is not made for want of its image is none.
-func (p *people) done(begin time.Time) deeds {
-	out, idle := deeds{}, map[string]int{}
+// container that is not made for want of its image is none; before is how often
+// that had happened already.
+func (p *people) done(begin time.Time, before map[string]int) deeds {
+	out := deeds{}
 	for _, e := range p.agent.Store.Events() {
 		for n := max(1, e.Count); n > 0 && e.Alloc != "" && !e.Time.Before(begin); n-- { // equal neighbours are counted
 			if e.Reason == docker.ReasonImageGone {
-				idle[e.Alloc]++
 				continue
 			}
 			out[e.Alloc] = append(out[e.Alloc], deed{e.Task, e.Job + " " + e.Message})
 		}
 	}
+	gone := p.imagesGone()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	made := maps.Clone(p.builds)
-	for id, n := range idle {
-		made[id] -= n
+	for id, n := range gone {
+		made[id] -= n - before[id]
 	}
 	out.count(made)
 	return out
