@@ -75,6 +75,10 @@ func (s *stage) examples() []example {
 			"/srv/redis":    s.dir("redis"),
 			"static = 6379": "static = " + redisPort,
 		}},
+		{file: "shop.hcl", job: "shop", works: s.shop, swaps: map[string]string{
+			"redis:7":          s.image("shop/redis:7", "WEB_PORT=6379", "WEB_TEXT=redis"),
+			"example/shop:1.0": s.image("shop/shop:1.0", "WEB_PORT=8080", "WEB_TEXT=shop"),
+		}},
 		{file: "volumes.hcl", job: "volumes", works: s.volumes, swaps: map[string]string{
 			"nginx:1.27":          s.image("volumes/nginx:1.27", "WEB_PORT=80", "WEB_WRITE=/uploads/cat.png=cat"),
 			"example/uploads:1.0": s.image("volumes/uploads:1.0", "WEB_PORT=8081"),

@@ -7,8 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"reconciler/store"
 )
 
 // web: two of it, each at a port of its own.
@@ -118,6 +121,58 @@ func (s *stage) privateImages() {
 		}
 		return nil
 	})
+}
+
+// shop: the shop is in redis' network and reaches it there; an edit starts new
+// ones beside the old.
+func (s *stage) shop() {
+	redis, web := s.shopBoxes()
+	if want := "container:" + redis.ID; string(s.inspect(web.ID).HostConfig.NetworkMode) != want {
+		s.t.Errorf("the shop is not in the network %s", want)
+	}
+	if ports := s.inspect(redis.ID).HostConfig.PortBindings; len(ports) != 2 || len(ports["8080/tcp"]) != 1 || len(ports["8080/udp"]) != 1 {
+		s.t.Errorf("redis publishes %v", ports)
+	}
+	at := redis.address("http")
+	s.answers(at, "/text", "shop")
+	s.answers(at, "/look?url=http://127.0.0.1:6379/text", "redis")
+	if got := s.awaitServices("shop", 1)[0]; addressOf(got) != at || !slices.Equal(got.Tags, []string{"public"}) {
+		s.t.Errorf("service shop is %+v, want it at %s", got, at)
+	}
+	s.answers(addressOf(s.awaitServices("shop-redis", 1)[0]), "/text", "redis")
+	s.awaitPhase("shop", "running")
+
+	b, err := os.ReadFile(filepath.Join(s.manifests, "shop.hcl"))
+	must(s.t, err)
+	s.drop("shop.hcl", strings.Replace(string(b), "      env {\n", "      env {\n        WEB_TEXT = \"new shop\"\n", 1))
+	eventually(s.t, "the new shop is published, beside the old one", func() error {
+		if text, err := get("http://" + at + "/text"); err != nil || text != "shop" {
+			s.t.Fatalf("the old shop answers %q, %v", text, err)
+		}
+		got, err := s.services("shop")
+		if err == nil && !slices.ContainsFunc(got, func(r store.ServiceRecord) bool { return addressOf(r) != at }) {
+			err = fmt.Errorf("%+v", got)
+		}
+		return err
+	})
+	s.answers(addressOf(s.awaitServices("shop", 1)[0]), "/text", "new shop")
+}
+
+// shopBoxes waits for both containers of the shop.
+func (s *stage) shopBoxes() (redis, web box) {
+	s.t.Helper()
+	eventually(s.t, "redis and the shop run", func() error {
+		got := s.running("shop")
+		if len(got) != 2 {
+			return errors.New(brief(s.all("shop")))
+		}
+		redis, web = got[0], got[1]
+		if redis.Who.Task != "redis" {
+			redis, web = web, redis
+		}
+		return nil
+	})
+	return redis, web
 }
 
 // volumes: each mount is what it is said to be, and both tasks see one volume.

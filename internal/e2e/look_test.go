@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,8 +10,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
 
 	"reconciler/internal/job"
 )
@@ -88,22 +92,27 @@ func (w *world) awaitPhase(name, phase string) jobStatus {
 	return j
 }
 
-// awaitCondition waits until status shows a condition of a job that is true,
-// with the reason and all the words in its message.
+// condition demands that status shows a condition of a job that is true, with
+// the reason, and all the words in its message.
+func (w *world) condition(name, typ, reason string, words ...string) error {
+	w.t.Helper()
+	s, err := w.status()
+	if err != nil {
+		return err
+	}
+	j, _ := s.job(name)
+	for _, c := range j.Conditions {
+		if c.Type == typ && c.Status == "True" && c.Reason == reason && containsAll(c.Message, words...) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no %s %s with %q in %+v", typ, reason, words, j.Conditions)
+}
+
 func (w *world) awaitCondition(name, typ, reason string, words ...string) {
 	w.t.Helper()
 	eventually(w.t, fmt.Sprintf("job %s is %s for %s", name, typ, reason), func() error {
-		s, err := w.status()
-		if err != nil {
-			return err
-		}
-		j, _ := s.job(name)
-		for _, c := range j.Conditions {
-			if c.Type == typ && c.Status == "True" && c.Reason == reason && containsAll(c.Message, words...) {
-				return nil
-			}
-		}
-		return fmt.Errorf("conditions: %+v", j.Conditions)
+		return w.condition(name, typ, reason, words...)
 	})
 }
 
@@ -128,4 +137,40 @@ func (w *world) oneOf(name, what string, ok func(box) error) box {
 		return ok(b)
 	})
 	return b
+}
+
+// env writes lines of an env block.
+func env(pairs ...string) string {
+	var b strings.Builder
+	for _, p := range pairs {
+		key, value, _ := strings.Cut(p, "=")
+		fmt.Fprintf(&b, "        %s = %q\n", key, value)
+	}
+	return b.String()
+}
+
+// printed demands what a container that has ended wrote to its log.
+func (w *world) printed(b box, want string) {
+	w.t.Helper()
+	if got := w.follow(b)(); got != want {
+		w.t.Errorf("%s has printed %q, want %q", b.Name, got, want)
+	}
+}
+
+// follow begins to read what a container prints; the function it returns waits
+// for the container's end.
+func (w *world) follow(b box) func() string {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	logs, err := w.cli.ContainerLogs(ctx, b.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+	must(w.t, err)
+	text := make(chan string, 1)
+	go func() {
+		defer cancel()
+		defer logs.Close()
+		var out bytes.Buffer
+		_, _ = stdcopy.StdCopy(&out, &out, logs)
+		text <- out.String()
+	}()
+	return func() string { return <-text }
 }
