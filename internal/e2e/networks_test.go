@@ -97,11 +97,12 @@ func addressOf(s store.ServiceRecord) string {
 	return net.JoinHostPort(s.Address, strconv.Itoa(s.Port))
 }
 
-// TestIPv6: a fixed address, a port on an IPv6 address of the host, and a
-// service at the container's IPv6 address.
+// TestIPv6: a port on an IPv6 address of the host, and a fixed address in an
+// IPv6 network, at which the service is.
 func TestIPv6(t *testing.T) {
 	w := start(t)
 	ref, _ := w.images.push("web:1", "1")
+	w.local6(ref)
 	// Of the range for private use (RFC 4193), another one in each run.
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(w.images.mark))
@@ -121,4 +122,25 @@ func TestIPv6(t *testing.T) {
 		t.Errorf("the service is at %s, want %s", got, want)
 	}
 	w.answers(got, "/text", "")
+}
+
+// local6 runs a job whose port is on ::1.
+func (w *world) local6(ref string) {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		w.t.Logf("this host has no ::1, so no port is published there: %v", err)
+		return
+	}
+	must(w.t, l.Close())
+	w.drop("local.hcl", spec{
+		Job: "local", Image: ref, Text: "six", Config: "ports = [\"http\"]\n", Env: env("ADDRESS=${NOMAD_ADDR_http}"),
+		Group: "    network {\n      port \"http\" {\n        to = 8080\n        host_ip = \"::1\"\n      }\n    }\n",
+	}.String())
+	b := w.awaitText("local", "six")
+	address := b.address("http")
+	if want := fmt.Sprintf("[::1]:%d", b.Who.Ports[0].Host); address != want {
+		w.t.Errorf("local is at %s, want %s", address, want)
+	}
+	w.answers(address, "/env?key=ADDRESS", address)
 }
