@@ -111,7 +111,7 @@ func TestUpdateOutlivesTheAgent(t *testing.T) {
 	} {
 		for _, end := range []string{"restart", "kill", "long absence"} {
 			t.Run(name+", "+end, func(t *testing.T) {
-				for at := time.Millisecond; at < 32*time.Second; at += 600*time.Millisecond + at/20 {
+				for at := time.Millisecond; at < 32*time.Second; at += 1300*time.Millisecond + at/6 {
 					live(t, func(r *rig) {
 						r.write(webJob(edit...))
 						r.after(time.Minute)

@@ -25,7 +25,7 @@ func (t *taskPlanner) planHeld() {
 
 // retry forgets what failed before an operator asked to try again.
 func (t *taskPlanner) retry() {
-	at := t.in.RetryAt
+	at := passed(t.in.RetryAt, t.in.Now)
 	if at.IsZero() {
 		return
 	}
@@ -35,7 +35,8 @@ func (t *taskPlanner) retry() {
 	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.FailedGeneration != 0 && t.ts.LastError == nil {
 		t.unfail()
 	}
-	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && !t.ts.NextRetry.IsZero() {
+	// Only a crash is forgotten: a wait that has another cause holds.
+	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && t.ts.Crashes+t.ts.WindowRestarts > 0 {
 		t.unfail()
 	}
 }
