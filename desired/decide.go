@@ -110,8 +110,8 @@ func (d *decider) present(name string, c candidate) {
 		return
 	}
 	known := had && rec.Deleted.IsZero() && rec.Spec != nil
-	if !known && !d.ready {
-		return // its generation depends on what runs
+	if unchanged := known && rec.File == c.file && sameMeaning(rec, c.spec); !unchanged && !d.ready {
+		return // its generation, and which of several files has it, depend on what runs
 	}
 	next, why := d.adopt(name, rec, known, c)
 	d.set(name, next)

@@ -132,6 +132,28 @@ var imageStories = []struct {
 		c.after(delay + gcBound)
 		c.lacks("after the delay", ref("1"))
 	}},
+	{"the manifests are away, at a start and later", func(c *curator) {
+		c.unused("1")
+		c.stop()
+		c.happen(step{what: "dir away"})
+		c.after(delay + time.Hour)
+		c.start()
+		c.after(delay)
+		c.has("nobody can read what is wanted", ref("1"))
+		c.happen(step{what: "dir back"})
+		c.after(gcBound)
+		c.lacks("the manifests are back and do not want it", ref("1"))
+		c.save("a.hcl", hcl(app("a", "2")))
+		c.after(time.Minute)
+		c.remove("a.hcl")
+		c.after(time.Minute)
+		c.happen(step{what: "dir away"})
+		c.after(delay + gcBound)
+		c.has("nobody can read what is wanted", ref("2"))
+		c.happen(step{what: "dir back"})
+		c.after(gcBound)
+		c.lacks("the manifests are back and do not want it", ref("2"))
+	}},
 	{"what an update that fails came from", func(c *curator) {
 		c.start()
 		c.save("a.hcl", hcl(app("a", "1")))
