@@ -77,6 +77,7 @@ func decide(v view) decision {
 	if d.decision.jobs == nil {
 		d.decision.jobs = map[string]store.JobRecord{}
 	}
+	d.followMoved()
 	wanted := d.settlePorts(d.settleNames())
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		d.present(name, wanted[name])

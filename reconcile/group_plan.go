@@ -71,7 +71,7 @@ func (g *groupPlanner) aim() {
 	if g.group == nil {
 		g.dep = had
 		g.dep.SpecHash = job.SpecHash(rec.Spec, rec.Spec.Group(g.name))
-		if f := had.Failed; f != nil && (f.Generation != rec.Generation || f.At.Before(g.in.Deployment.RetryAt)) {
+		if f := had.Failed; f != nil && (f.Generation != rec.Generation || f.At.Before(g.retryAt())) {
 			g.dep.Failed, g.dep.Reverted = nil, false
 		}
 		if had.SpecHash != g.dep.SpecHash {
@@ -104,7 +104,7 @@ func (g *groupPlanner) collect() {
 		switch {
 		case a.Spec.Desired == job.DesiredStop:
 			s.stopping = append(s.stopping, a)
-		case a.Spec.SpecHash == g.hash && !a.Spec.CreatedAt.Before(g.in.Deployment.RestartAt):
+		case a.Spec.SpecHash == g.hash && a.Spec.MadeSince(g.in.Deployment.RestartAt):
 			s.fresh = append(s.fresh, a)
 		default:
 			s.old = append(s.old, a)

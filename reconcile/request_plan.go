@@ -44,12 +44,10 @@ func (t *taskPlanner) retry() {
 func (c *Controller) requested(in *AllocInput) {
 	d, _ := c.Store.Deployments.Get(in.Spec.Job)
 	in.Hold = !d.HoldSince.IsZero() || c.overtaken(*in)
-	in.RetryAt = d.RetryAt
-	in.Ask = !d.PullAt.IsZero() && !in.Spec.CreatedAt.Before(d.PullAt)
-	if d.ReleasedAt.After(in.SeenSince) {
-		// What a person did during a hold is no crash either.
-		in.SeenSince = d.ReleasedAt
-	}
+	in.RetryAt = passed(d.RetryAt, in.Now)
+	in.Ask = !d.PullAt.IsZero() && in.Spec.MadeSince(d.PullAt)
+	// What a person did during a hold is no crash either.
+	in.SeenSince = later(passed(in.SeenSince, in.Now), passed(d.ReleasedAt, in.Now))
 }
 
 // overtaken reports whether nothing may be begun for an allocation because its
