@@ -12,8 +12,9 @@ job "shop" {
   }
 
   group "shop" {
-    # Three new containers in ten minutes for a task that dies, each five seconds
-    # after the death; then a wait until the ten minutes are over, and three more.
+    # Three new containers in ten minutes for a task that dies, each about five
+    # seconds after the death; then a wait for the end of the ten minutes, and
+    # three more.
     restart {
       attempts = 3
       interval = "10m"
