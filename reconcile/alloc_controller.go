@@ -37,9 +37,11 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if !plan.Status.EndedAt.IsZero() {
 		c.Ports.Release(id) // before the record says so: others wait for them
 	}
+	// Before the record says that it is healthy: the predecessor's stop follows
+	// from that, and is committed together with the new address.
+	c.publish(id, plan.Services)
 	c.noteLook(id, since)
 	c.Store.AllocStatuses.Put(id, plan.Status)
-	c.publish(id, plan.Services)
 	c.Checks.Set(id, plan.Checks)
 	switch plan.Step.Kind {
 	case StepNone:

@@ -173,3 +173,45 @@ func allocs(j *job.Job, all ...job.Alloc) func(*JobInput) {
 		}
 	}
 }
+
+// tasks gives the group of a job further tasks, like its first but for their
+// names.
+func tasks(names ...string) func(*job.Job) {
+	return func(j *job.Job) {
+		g := &j.Groups[0]
+		for _, name := range names {
+			t := g.Tasks[0]
+			t.Name = name
+			g.Tasks = append(g.Tasks, t)
+		}
+	}
+}
+
+// ofTask changes a task of a job.
+func ofTask(name string, f func(*job.Task)) func(*job.Job) {
+	return func(j *job.Job) { f(j.Groups[0].Task(name)) }
+}
+
+// ofGroup changes the group of a job.
+func ofGroup(f func(*job.Group)) func(*job.Job) { return func(j *job.Job) { f(&j.Groups[0]) } }
+
+// restarts gives the group of a job a restart block.
+func restarts(attempts int, interval, delay time.Duration, mode job.RestartMode) func(*job.Job) {
+	return ofGroup(func(g *job.Group) {
+		g.Restart = &job.Restart{Attempts: attempts, Interval: job.Duration(interval), Delay: job.Duration(delay), Mode: mode}
+	})
+}
+
+func batch(j *job.Job) { j.Type = job.TypeBatch }
+
+func leader(name string) func(*job.Job) { return ofTask(name, func(t *job.Task) { t.Leader = true }) }
+
+// service gives a task a service without a port, with checks.
+func service(task string, checks ...job.Check) func(*job.Job) {
+	return ofTask(task, func(t *job.Task) {
+		t.Services = append(t.Services, job.Service{Name: task, Checks: checks})
+	})
+}
+
+// group changes the group of an allocation as it stands in its newest spec.
+func group(f func(*job.Group)) func(*AllocInput) { return func(in *AllocInput) { f(in.Group) } }

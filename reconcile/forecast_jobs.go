@@ -40,7 +40,7 @@ func (p *play) jobInput(name string) JobInput {
 			in.Specs[a.Spec.ID] = p.made[a.Spec.ID]
 		}
 	}
-	in.GapTo, in.Stable = p.gapTo, p.c.stable(name, in.Deployment)
+	in.GapTo, in.Stable = p.seen, p.c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
 		in.Unmet = unmet(p.c.Node(), in.Record.Spec)
 		in.WaitFor = sharing(name, in.Record.Spec, p.records, p.live)

@@ -78,7 +78,7 @@ func (c *Controller) jobInput(name string) JobInput {
 			in.Specs[a.Spec.ID] = spec
 		}
 	}
-	_, in.GapTo = c.sight.note(c.Observe.Status())
+	in.GapTo = c.Observe.Status().Since
 	in.Stable = c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
 		in.Unmet = unmet(c.Node(), in.Record.Spec)

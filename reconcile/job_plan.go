@@ -94,8 +94,9 @@ type JobInput struct {
 	Stable map[string]*job.Job
 	// Unmet says, by group, which constraint this host does not meet.
 	Unmet map[string]string
-	// GapTo is when dockerd was last back after an absence; zero if it never was
-	// away. No deadline counts what was before.
+	// GapTo is since when dockerd has been in sight: it may have been away before,
+	// or this agent, and what the records say is of then. No deadline counts what
+	// was before.
 	GapTo      time.Time
 	Deployment store.DeploymentRecord
 	// Highest is the highest generation on a label of the job's containers.

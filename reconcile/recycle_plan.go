@@ -24,10 +24,12 @@ const (
 
 // recycle finds out whether a container that runs must give way, and plans
 // its end: one stop signal, kill_timeout, SIGKILL. What follows its exit is
-// planned when that is seen.
+// planned when that is seen. What was decided stays so: a check that is about
+// several tasks tells nothing any more once the first of them has been stopped.
 func (t *taskPlanner) recycle() bool {
-	if t.ts.StoppingSince.IsZero() {
-		t.ts.StopReason, t.ts.KilledAt = t.whyRecycle(), time.Time{}
+	if t.ts.StopReason == "" {
+		t.ts.StopReason = t.whyRecycle()
+		t.ts.StoppingSince, t.ts.KilledAt = time.Time{}, time.Time{}
 	}
 	if t.ts.StopReason == "" {
 		return false
@@ -84,11 +86,13 @@ func (in *AllocInput) current(task string) *observed.Container {
 }
 
 // joinedIsNew reports whether a container that this one shares a namespace
-// with has started after it: the namespace that this one is in is gone.
+// with has started after it: the namespace that this one is in is gone. A start
+// that lies ahead comes from a clock that was set back, and says nothing.
 func (t *taskPlanner) joinedIsNew() bool {
 	for _, name := range t.joins() {
 		c := t.in.current(name)
-		if c != nil && c.State == observed.Running && !c.Partial && c.StartedAt.After(t.cur.StartedAt) {
+		if c != nil && c.State == observed.Running && !c.Partial &&
+			c.StartedAt.After(t.cur.StartedAt) && !c.StartedAt.After(t.in.Now) {
 			return true
 		}
 	}

@@ -36,7 +36,7 @@ func (t *taskPlanner) retry() {
 		t.unfail()
 	}
 	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && !t.ts.NextRetry.IsZero() {
-		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
+		t.unfail()
 	}
 }
 

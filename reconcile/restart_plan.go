@@ -36,14 +36,15 @@ func (t *taskPlanner) countRestart(r job.Restart) {
 		ts.WindowRestarts++
 		ts.NextRetry = now.Add(jittered(r.Delay.Std(), restartJitter, t.seed(), ts.WindowRestarts))
 	case r.Mode == job.RestartDelay:
-		ts.NextRetry = now.Add(jittered(left, restartJitter, t.seed(), ts.WindowRestarts+1))
+		ts.NextRetry = now.Add(left)
 	default:
 		ts.NextRetry, ts.FailedGeneration = time.Time{}, t.in.Spec.Generation
 	}
 }
 
 // failed reports whether the task's restarts are used up, and says so in its
-// status. An edit begins anew.
+// status, over any later error: that one does not keep it from running. An
+// edit begins anew.
 func (t *taskPlanner) failed() bool {
 	ts := &t.ts
 	switch {
@@ -54,7 +55,7 @@ func (t *taskPlanner) failed() bool {
 		return false
 	}
 	ts.Phase = job.PhaseFailed
-	if ts.LastError == nil {
+	if ts.LastError == nil || ts.LastError.Reason != errRestartsExhausted {
 		ts.LastError = &job.Failure{
 			Kind: job.WaitsForUser, Reason: errRestartsExhausted, At: t.in.Now.UTC(),
 			Message: fmt.Sprintf("%s; its restart block allows no more. Edit the job, or run: reconciler retry %s", t.howEnded(), t.in.Spec.Job),
@@ -91,12 +92,15 @@ func (t *taskPlanner) complete() bool {
 func (t *taskPlanner) batch() bool { return t.in.Job != nil && t.in.Job.Type == job.TypeBatch }
 
 // done says in the status that the task needs no further container, and
-// reports whether that is so: it is complete, or its restarts are used up.
+// reports whether that is so: it is complete, or its restarts are used up. A
+// wait that is left is that of a removal which failed.
 func (t *taskPlanner) done() bool {
-	if t.complete() {
-		t.ts.Phase = job.PhaseComplete
-		t.ts.Crashes, t.ts.Failures, t.ts.NextRetry, t.ts.LastError = 0, 0, time.Time{}, nil
-		return true
+	if !t.complete() {
+		return t.failed()
 	}
-	return t.failed()
+	if t.ts.Phase != job.PhaseComplete {
+		t.ts.Crashes, t.ts.Failures, t.ts.NextRetry = 0, 0, time.Time{}
+	}
+	t.ts.Phase, t.ts.LastError = job.PhaseComplete, nil
+	return true
 }

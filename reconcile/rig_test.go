@@ -99,6 +99,7 @@ func (r *rig) start() {
 	st.Deployments.OnChange(count)
 	st.AllocSpecs.OnChange(count)
 	st.AllocStatuses.OnChange(count)
+	st.Services.OnChange(count)
 	r.st = st
 	r.c = New(Config{
 		Node: func() job.Node { return job.Node{ID: "n", Name: "host"} }, Store: st,

@@ -35,11 +35,11 @@ func checksOf(in *AllocInput) []allocCheck {
 	var out []allocCheck
 	for _, s := range in.Services {
 		for _, c := range s.Checks {
-			key := s.Name
-			if s.Port != "" {
-				key += ":" + s.Port
+			key := s.Name + "/"
+			if o := owner(s); o != "" {
+				key += o + "/"
 			}
-			out = append(out, allocCheck{key: key + "/" + c.Name, service: s, check: c})
+			out = append(out, allocCheck{key: key + c.Name, service: s, check: c})
 		}
 	}
 	return out
@@ -149,12 +149,13 @@ func services(in AllocInput, status job.AllocStatus) map[string]store.ServiceRec
 	return out
 }
 
-// owner tells two services of one name in an allocation apart.
+// owner tells two services of one name in an allocation apart: its task, and
+// its port after a colon, which no name has.
 func owner(s AllocService) string {
-	if s.Task != "" && s.Port != "" {
+	if s.Port != "" {
 		return s.Task + ":" + s.Port
 	}
-	return cmp.Or(s.Task, s.Port)
+	return s.Task
 }
 
 // serves reports whether what stands behind a service runs: its task, or for

@@ -51,12 +51,13 @@ func (t *taskPlanner) planStop() {
 // services have been withdrawn for long enough.
 func (t *taskPlanner) planEnd(c *observed.Container) {
 	if t.ts.StoppingSince.IsZero() {
-		if t.leaderLive {
-			return
-		}
+		// All drain at once, and wait for the leader meanwhile.
 		if until := t.drainedAt(); t.in.Now.Before(until) {
 			t.ts.Phase = job.PhaseDraining
 			t.wake(until)
+			return
+		}
+		if t.leaderLive {
 			return
 		}
 	}

@@ -245,8 +245,12 @@ func (t *taskPlanner) planExited() {
 	t.ts.RunningSince = time.Time{}
 	t.takeImage()
 	switch {
-	case t.done() || t.resting():
-		if s, ok := t.deadOlder(); ok && (t.ts.LastError == nil || t.ts.Phase == job.PhaseFailed) {
+	case t.done():
+		if s, ok := t.deadOlder(); ok {
+			t.do(s)
+		}
+	case t.resting():
+		if s, ok := t.deadOlder(); ok && t.ts.LastError == nil {
 			t.force(s)
 		}
 	case t.cur.Name == job.ContainerName(t.name, t.in.Spec.ID):

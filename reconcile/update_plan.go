@@ -167,9 +167,10 @@ func (g *groupPlanner) recovered(allocID string) bool {
 
 // failure finds an allocation of the update that will not become healthy by
 // itself, or has taken too long. Neither the time in which it was prepared
-// counts nor that in which dockerd was away.
+// counts nor that in which dockerd was away, nor what was before a retry.
 func (g *groupPlanner) failure() *store.UpdateFailure {
-	last := g.in.GapTo
+	count := g.group.WantedCount(g.spec.Type)
+	last := later(g.in.GapTo, g.in.Deployment.RetryAt)
 	for _, s := range g.slots {
 		for _, a := range s.fresh {
 			last = later(last, a.Status.HealthyAt)
@@ -177,7 +178,7 @@ func (g *groupPlanner) failure() *store.UpdateFailure {
 	}
 	for _, i := range slices.Sorted(maps.Keys(g.slots)) {
 		for _, a := range g.slots[i].fresh {
-			if a.Spec.Desired != job.DesiredRun || healthy(a) {
+			if i >= count || a.Spec.Desired != job.DesiredRun || healthy(a) {
 				continue
 			}
 			if reason, msg := g.hopeless(a, last); reason != "" {
@@ -195,7 +196,7 @@ func (g *groupPlanner) failure() *store.UpdateFailure {
 // when the update last got on.
 func (g *groupPlanner) hopeless(a job.Alloc, progress time.Time) (reason, msg string) {
 	for _, name := range slices.Sorted(maps.Keys(a.Status.Tasks)) {
-		if e := a.Status.Tasks[name].LastError; e != nil && e.Kind == job.WaitsForUser {
+		if e := a.Status.Tasks[name].LastError; e != nil && e.Kind == job.WaitsForUser && !e.At.Before(g.in.Deployment.RetryAt) {
 			return e.Reason, "task " + name + ": " + e.Message
 		}
 	}
@@ -203,9 +204,9 @@ func (g *groupPlanner) hopeless(a job.Alloc, progress time.Time) (reason, msg st
 	if running, _ := job.FindCondition(a.Status.Conditions, job.CondRunning); running.Status != job.True && running.Message != "" {
 		why = running
 	}
-	if !a.Status.StartedAt.IsZero() {
-		within := g.group.Update.HealthyWithin()
-		if g.past(later(a.Status.StartedAt, g.in.GapTo).Add(within)) {
+	if !a.Status.StartedAt.IsZero() && a.Status.HealthyAt.IsZero() {
+		within, from := g.group.Update.HealthyWithin(), later(g.in.GapTo, g.in.Deployment.RetryAt)
+		if g.past(later(a.Status.StartedAt, from).Add(within)) {
 			return ReasonHealthyDeadline, notHealthy(why, "not healthy "+within.String()+" after its start")
 		}
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -24,6 +25,23 @@ type world struct {
 	containers map[string]*observed.Container
 	bringing   map[string]bool // alloc ids
 	ids        int
+	// stubborn are the tasks that ignore every signal but SIGKILL.
+	stubborn map[string]bool
+	// What operators, dockerd and the host do.
+	retryAt, restartAt time.Time
+	hold               bool
+	seen               time.Time
+	gapFrom, gapTo     time.Time
+	unmet              string
+	// verdict says how a check ends; nil lets it pass.
+	verdict func(job.CheckTarget) job.CheckStatus
+	checks  map[string]map[string]job.CheckState // alloc id -> key -> state
+	// services are the instances that are published, by their key.
+	services map[string]store.ServiceRecord
+	took     []string // steps since the last look
+	acted    []string // actions since the last look
+	// watch is called after each plan.
+	watch func()
 	// fail says how the next step ends; nil lets it succeed.
 	fail func(Step) error
 	// log is what was done, for messages.
@@ -34,6 +52,8 @@ func newWorld() *world {
 	return &world{
 		now: t0, specs: map[string]*job.Job{}, history: map[uint64]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string]*observed.Container{}, bringing: map[string]bool{},
+		stubborn: map[string]bool{}, checks: map[string]map[string]job.CheckState{}, services: map[string]store.ServiceRecord{},
+		seen: t0.Add(-time.Hour), watch: func() {},
 		fail: func(Step) error { return nil },
 	}
 }
@@ -64,19 +84,28 @@ func (w *world) sorted() []string { return slices.Sorted(maps.Keys(w.allocs)) }
 func (w *world) planJob() (acted bool, wake time.Time) {
 	in := JobInput{
 		Name: "web", Record: w.record, Known: w.record.Generation > 0, Deployment: w.deployment,
-		Specs: map[string]*job.Job{}, PortBusy: map[string]string{}, Now: w.now,
+		Specs: map[string]*job.Job{}, PortBusy: map[string]string{}, Now: w.now, GapTo: w.gapTo, Unmet: map[string]string{},
+	}
+	if w.unmet != "" {
+		in.Unmet["web"] = w.unmet
+	}
+	in.Deployment.RetryAt, in.Deployment.RestartAt = w.retryAt, w.restartAt
+	if w.hold {
+		in.Deployment.HoldSince = w.now
 	}
 	for _, id := range w.sorted() {
 		in.Allocs = append(in.Allocs, *w.allocs[id])
-		in.Specs[id] = w.specs[w.allocs[id].Spec.SpecHash]
+		in.Specs[id] = w.history[w.allocs[id].Spec.Generation]
 	}
 	if st := w.deployment.Groups["web"].Stable; st != nil {
 		in.Stable = map[string]*job.Job{"web": w.history[st.Generation]}
 	}
 	plan := PlanJob(in)
 	w.deployment = plan.Deployment
+	w.watch()
 	for _, a := range plan.Actions {
 		w.say("%s", a)
+		w.acted = append(w.acted, a.String())
 		w.apply(in, a)
 	}
 	return len(plan.Actions) > 0, plan.WakeAt
@@ -91,7 +120,10 @@ func (w *world) apply(in JobInput, a Action) {
 		spec := job.AllocSpec{
 			ID: id, Job: "web", Group: a.Group, Index: a.Index, Generation: a.Generation,
 			SpecHash: job.SpecHash(target, target.Group(a.Group)), Desired: job.DesiredRun,
-			Images: map[string]string{"web": refWeb}, CreatedAt: w.now, RunAt: w.now,
+			Images: map[string]string{}, CreatedAt: w.now, RunAt: w.now,
+		}
+		for _, t := range target.Group(a.Group).Tasks {
+			spec.Images[t.Name] = refWeb
 		}
 		if a.Kind == ActionPrepare {
 			spec.Desired, spec.RunAt = job.DesiredPrepare, time.Time{}
@@ -99,6 +131,7 @@ func (w *world) apply(in JobInput, a Action) {
 		w.allocs[id] = &job.Alloc{Spec: spec}
 	case ActionPromote:
 		w.allocs[a.AllocID].Spec.Desired, w.allocs[a.AllocID].Spec.RunAt = job.DesiredRun, w.now
+		w.allocs[a.AllocID].Spec.Reason = a.Reason
 	case ActionStop:
 		w.allocs[a.AllocID].Spec.Desired, w.allocs[a.AllocID].Spec.Reason = job.DesiredStop, a.Reason
 	case ActionAdvance:
@@ -109,22 +142,20 @@ func (w *world) apply(in JobInput, a Action) {
 // planAlloc makes the plan of one allocation and takes its step.
 func (w *world) planAlloc(id string) (acted bool, wake time.Time) {
 	a := w.allocs[id]
-	in := AllocInput{Spec: a.Spec, Status: a.Status, SeenSince: t0.Add(-time.Hour), Now: w.now}
-	if in.Job = w.specs[a.Spec.SpecHash]; in.Job != nil {
-		in.Group = in.Job.Group(a.Spec.Group)
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.containers)) {
-		if c := w.containers[name]; c.Identity.AllocID == id {
-			in.Containers = append(in.Containers, *c)
-		}
-	}
+	in := w.input(a)
 	plan := PlanAlloc(in)
 	changed := !reflect.DeepEqual(a.Status, plan.Status)
 	a.Status = plan.Status
+	w.publish(id, plan)
+	w.watch()
+	changed = w.check(id, plan.Checks) || changed
 	if plan.Step.Kind == StepNone {
 		return changed, plan.WakeAt // a changed record puts the job on its queue
 	}
-	ts := a.Status.Tasks["web"]
+	if plan.Step.Kind != StepBring {
+		w.took = append(w.took, plan.Step.String())
+	}
+	ts := a.Status.Tasks[plan.Step.Task]
 	err := w.fail(plan.Step)
 	w.say("%s: %s: %v", id, plan.Step, err)
 	if err == nil {
@@ -138,8 +169,59 @@ func (w *world) planAlloc(id string) (acted bool, wake time.Time) {
 	default:
 		ts = stepDone(ts, plan.Step, w.now)
 	}
-	a.Status.Tasks["web"] = ts
+	a.Status.Tasks[plan.Step.Task] = ts
 	return true, time.Time{}
+}
+
+// input is what an allocation is planned on.
+func (w *world) input(a *job.Alloc) AllocInput {
+	in := AllocInput{
+		Spec: a.Spec, Status: a.Status, SeenSince: w.seen, GapFrom: w.gapFrom, GapTo: w.gapTo,
+		RetryAt: w.retryAt, Hold: w.hold, Now: w.now, HostAddress: "192.0.2.1",
+	}
+	if in.Job = w.specs[a.Spec.SpecHash]; in.Job != nil {
+		in.Group = in.Job.Group(a.Spec.Group)
+		in.Services = allocServices(job.Node{}, in)
+	}
+	in.Checks = maps.Clone(a.Status.Checks)
+	if in.Checks == nil {
+		in.Checks = map[string]job.CheckState{}
+	}
+	maps.Copy(in.Checks, w.checks[a.Spec.ID])
+	for _, name := range slices.Sorted(maps.Keys(w.containers)) {
+		if c := w.containers[name]; c.Identity.AllocID == a.Spec.ID {
+			in.Containers = append(in.Containers, *c)
+		}
+	}
+	return in
+}
+
+// publish makes the published instances of an allocation those of its plan.
+func (w *world) publish(id string, plan AllocPlan) {
+	maps.DeleteFunc(w.services, func(_ string, r store.ServiceRecord) bool { return r.Alloc == id })
+	maps.Copy(w.services, plan.Services)
+}
+
+// check looks once with each check, and reports whether one has changed.
+func (w *world) check(id string, targets []job.CheckTarget) bool {
+	had := w.checks[id]
+	now := map[string]job.CheckState{}
+	for _, t := range targets {
+		st := job.CheckState{Status: job.CheckPassing, Since: w.now, Container: t.Container}
+		if w.verdict != nil {
+			st.Status = w.verdict(t)
+		}
+		if was, ok := had[t.Key]; ok && was.Status == st.Status && was.Container == st.Container {
+			st = was
+		} else if k := t.Known; !ok && k.Status == st.Status && k.Container == st.Container {
+			st = k
+		}
+		if st.Status != "" && st.Status != job.CheckPending {
+			now[t.Key] = st
+		}
+	}
+	w.checks[id] = now
+	return !maps.Equal(had, now)
 }
 
 // do is the engine. A name that is taken is refused, as dockerd does.
@@ -163,11 +245,14 @@ func (w *world) do(a *job.Alloc, s Step) error {
 		id := fmt.Sprintf("c%03d", w.ids)
 		w.containers[id] = &observed.Container{
 			ID: id, Name: s.Name, Image: refWeb, ImageID: image1, State: observed.Running, Ours: true, StartedAt: w.now,
-			Identity: job.Identity{Job: "web", Group: a.Spec.Group, Task: "web", AllocID: a.Spec.ID, Attempt: s.Attempt, SpecHash: a.Spec.SpecHash},
+			Identity: job.Identity{Job: "web", Group: a.Spec.Group, Task: s.Task, AllocID: a.Spec.ID, AllocIndex: a.Spec.Index, Attempt: s.Attempt, SpecHash: a.Spec.SpecHash},
 		}
 	case StepStart, StepUnpause:
 		c.State = observed.Running
 	case StepKill:
+		if s.Signal != sigKill && w.stubborn[s.Task] {
+			return nil
+		}
 		c.State, c.FinishedAt, c.ExitCode = observed.Exited, w.now, 143
 	case StepRemove:
 		if c.Live() {
@@ -205,3 +290,89 @@ func (w *world) settle(limit int) int {
 	}
 	return -1
 }
+
+// run lets time pass, and what is to be done in it be done.
+func (w *world) run(d time.Duration) {
+	end := w.now.Add(d)
+	for range 3000 {
+		acted, wake := w.planJob()
+		for _, id := range w.sorted() {
+			did, at := w.planAlloc(id)
+			acted, wake = acted || did, earliest(wake, at)
+		}
+		switch {
+		case acted:
+		case wake.IsZero() || wake.After(end):
+			w.now = end
+			return
+		case !wake.After(w.now):
+			panic("a wake-up that is not in the future\n" + tail(w.log))
+		default:
+			w.now = wake
+		}
+	}
+	panic("no end\n" + tail(w.log))
+}
+
+// did returns the steps on containers since the last look.
+func (w *world) did() []string {
+	out := w.took
+	w.took = nil
+	return out
+}
+
+// actions returns what was done to the allocation table since the last look.
+func (w *world) actions() []string {
+	out := w.acted
+	w.acted = nil
+	return out
+}
+
+// only returns the allocation that has not ended, of which there must be one.
+func (w *world) only() *job.Alloc {
+	var out []*job.Alloc
+	for _, id := range w.sorted() {
+		if a := w.allocs[id]; !a.Ended() {
+			out = append(out, a)
+		}
+	}
+	if len(out) != 1 {
+		panic(fmt.Sprintf("%d allocations live\n%s", len(out), tail(w.log)))
+	}
+	return out[0]
+}
+
+// task returns the status of a task of the only allocation.
+func (w *world) task(name string) job.TaskStatus { return w.only().Status.Tasks[name] }
+
+// current returns the running container of a task of the only allocation.
+func (w *world) current(task string) *observed.Container {
+	id := w.only().Spec.ID
+	for _, c := range w.containers {
+		if c.Identity.AllocID == id && c.Identity.Task == task && c.State == observed.Running {
+			return c
+		}
+	}
+	panic("no container of " + task + " runs\n" + tail(w.log))
+}
+
+// exit lets the container of a task end by itself.
+func (w *world) exit(task string, code int) {
+	c := w.current(task)
+	w.say("%s ends with %d", c.ID, code)
+	c.State, c.FinishedAt, c.ExitCode = observed.Exited, w.now, code
+}
+
+// remove is docker rm -f of the container of a task.
+func (w *world) remove(task string) { delete(w.containers, w.current(task).ID) }
+
+// degraded is the reason of the job's Degraded condition; "" if it is not.
+func (w *world) degraded() string {
+	if c, _ := job.FindCondition(w.deployment.Conditions, job.CondDegraded); c.Status == job.True {
+		return c.Reason
+	}
+	return ""
+}
+
+// errFake is what fails on purpose.
+var errFake = errors.New("injected")
