@@ -15,6 +15,8 @@ func (t *taskPlanner) recordExit() string {
 	switch {
 	case !news:
 	case t.complete():
+	case exit.At.Before(t.retriedAt()):
+		t.unfail()
 	case t.outOfSight(exit.At) && exit.Stopped == "":
 		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
 	case exit.Stopped == "" || exit.Stopped == ReasonUnhealthy:
@@ -51,7 +53,7 @@ func (t *taskPlanner) whyExited() string {
 		return exit.Stopped
 	case t.ts.Crashes > 0:
 		return ReasonCrashed
-	case exit != nil && exit.At.Before(t.in.RetryAt):
+	case exit != nil && exit.At.Before(t.retriedAt()):
 		return ReasonRetry
 	}
 	return ReasonEngineGap

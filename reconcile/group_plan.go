@@ -104,12 +104,20 @@ func (g *groupPlanner) collect() {
 		switch {
 		case a.Spec.Desired == job.DesiredStop:
 			s.stopping = append(s.stopping, a)
-		case a.Spec.SpecHash == g.hash && !a.Spec.CreatedAt.Before(g.in.Deployment.RestartAt):
+		case a.Spec.SpecHash == g.hash && !g.toRestart(a):
 			s.fresh = append(s.fresh, a)
 		default:
 			s.old = append(s.old, a)
 		}
 	}
+}
+
+// toRestart reports whether an operator asked for another in the place of an
+// allocation. A request that lies ahead comes from a clock that was set back
+// since: it would be about every new one as well.
+func (g *groupPlanner) toRestart(a job.Alloc) bool {
+	at := g.in.Deployment.RestartAt
+	return a.Spec.CreatedAt.Before(at) && !at.After(g.in.Now)
 }
 
 // pin keeps the image ids that the first allocation of this hash found. An id

@@ -23,9 +23,19 @@ func (t *taskPlanner) planHeld() {
 	}
 }
 
+// retriedAt is when an operator last asked to try again. A time that lies ahead
+// comes from a clock that was set back since: it would make every failure one of
+// before.
+func (t *taskPlanner) retriedAt() time.Time {
+	if t.in.RetryAt.After(t.in.Now) {
+		return time.Time{}
+	}
+	return t.in.RetryAt
+}
+
 // retry forgets what failed before an operator asked to try again.
 func (t *taskPlanner) retry() {
-	at := t.in.RetryAt
+	at := t.retriedAt()
 	if at.IsZero() {
 		return
 	}
@@ -35,7 +45,8 @@ func (t *taskPlanner) retry() {
 	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.FailedGeneration != 0 && t.ts.LastError == nil {
 		t.unfail()
 	}
-	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && !t.ts.NextRetry.IsZero() {
+	// Only a crash is forgotten: a wait that has another cause holds.
+	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && t.ts.Crashes+t.ts.WindowRestarts > 0 {
 		t.unfail()
 	}
 }

@@ -396,3 +396,60 @@ func TestUnremovableContainerOfAnEndedTask(t *testing.T) {
 		}
 	}
 }
+
+// An exit of before a retry counts no more, even if it is seen only later.
+func TestRetryBeforeTheExitIsSeen(t *testing.T) {
+	w := lives(restarts(0, interval, delay, job.RestartFail))
+	w.exit("web", 1)
+	w.now = w.now.Add(10 * time.Millisecond)
+	w.retryAt = w.now
+	w.run(time.Second)
+	w.wantPhase(t, "web", job.PhaseRunning)
+	w.exit("web", 1)
+	w.run(time.Hour)
+	w.wantPhase(t, "web", job.PhaseFailed)
+}
+
+// After a step of the clock to before an operator's request, that request is
+// not one about all that happens since.
+func TestRequestsAndTheClock(t *testing.T) {
+	w := lives()
+	w.retryAt, w.restartAt = w.now, w.now
+	w.run(time.Minute)
+	w.did()
+	w.now = w.now.Add(-2 * time.Hour)
+	w.run(time.Hour)
+	if got := w.did(); len(got) > 0 {
+		t.Errorf("restarted again: %q", got)
+	}
+	for range 3 {
+		w.exit("web", 1)
+		w.run(time.Second)
+		if w.task("web").Phase == job.PhaseBackoff {
+			return
+		}
+	}
+	t.Error("three crashes in three seconds, and no backoff")
+}
+
+// A wait of after a retry holds, though the last exit is of before it.
+func TestRetryLeavesOtherWaits(t *testing.T) {
+	w := lives()
+	w.exit("web", 1)
+	w.run(time.Second)
+	w.retryAt = w.now
+	w.run(time.Second)
+	tries := 0
+	w.fail = func(s Step) error {
+		if s.Kind == StepRun {
+			tries++
+			return job.NewError(job.Retried, errNameRemoving, errFake)
+		}
+		return nil
+	}
+	w.remove("web")
+	w.run(10 * time.Second)
+	if tries < 10 || tries > 60 {
+		t.Errorf("%d tries in 10 s, want one each 200 ms", tries)
+	}
+}

@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"reconciler/internal/job"
 	"reconciler/observed"
@@ -90,8 +92,9 @@ func (w *world) planJob() (acted bool, wake time.Time) {
 		in.Unmet["web"] = w.unmet
 	}
 	in.Deployment.RetryAt, in.Deployment.RestartAt = w.retryAt, w.restartAt
+	in.Deployment.HoldSince = time.Time{}
 	if w.hold {
-		in.Deployment.HoldSince = w.now
+		in.Deployment.HoldSince = t0
 	}
 	for _, id := range w.sorted() {
 		in.Allocs = append(in.Allocs, *w.allocs[id])
@@ -101,7 +104,8 @@ func (w *world) planJob() (acted bool, wake time.Time) {
 		in.Stable = map[string]*job.Job{"web": w.history[st.Generation]}
 	}
 	plan := PlanJob(in)
-	w.deployment = plan.Deployment
+	w.same(plan, PlanJob(in))
+	w.deployment = stored(plan.Deployment)
 	w.watch()
 	for _, a := range plan.Actions {
 		w.say("%s", a)
@@ -144,8 +148,9 @@ func (w *world) planAlloc(id string) (acted bool, wake time.Time) {
 	a := w.allocs[id]
 	in := w.input(a)
 	plan := PlanAlloc(in)
-	changed := !reflect.DeepEqual(a.Status, plan.Status)
-	a.Status = plan.Status
+	w.same(plan, PlanAlloc(in))
+	changed := encoded(a.Status) != encoded(plan.Status)
+	a.Status = stored(plan.Status)
 	w.publish(id, plan)
 	w.watch()
 	changed = w.check(id, plan.Checks) || changed
@@ -222,6 +227,30 @@ func (w *world) check(id string, targets []job.CheckTarget) bool {
 	}
 	w.checks[id] = now
 	return !maps.Equal(had, now)
+}
+
+// same checks that a plan of equal input is equal.
+func (w *world) same(a, b any) {
+	if d := cmp.Diff(a, b); d != "" {
+		panic("two plans of one input:\n" + d + tail(w.log))
+	}
+}
+
+// stored is a record as it comes back from the state file.
+func stored[T any](v T) T {
+	var out T
+	if err := json.Unmarshal([]byte(encoded(v)), &out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func encoded(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 // do is the engine. A name that is taken is refused, as dockerd does.

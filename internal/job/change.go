@@ -101,12 +101,20 @@ func walk(out map[string]any, path string, v any) {
 	}
 }
 
+// named reports whether every element of a list has a name, and one of its own:
+// else one would hide another.
 func named(list []any) bool {
+	seen := map[any]bool{}
 	for _, w := range list {
 		m, ok := w.(map[string]any)
-		if !ok || firstOf(m, "name", "label") == nil {
+		if !ok {
 			return false
 		}
+		name := firstOf(m, "name", "label")
+		if name == nil || seen[name] {
+			return false
+		}
+		seen[name] = true
 	}
 	return len(list) > 0
 }
