@@ -175,12 +175,12 @@ func (w *world) givenUp() bool {
 	return false
 }
 
-// reverted reports whether a job was put back to what it was before, with the
-// count and the tasks that it had.
-func (w *world) reverted(name string) bool {
+// stoppedUpdate reports whether an update of a job has failed: what runs may
+// have the tasks, and what was put back also the count, of before.
+func (w *world) stoppedUpdate(name string) bool {
 	d, _ := w.agent.Store.Deployments.Get(name)
 	for _, g := range d.Groups {
-		if g.Reverted {
+		if g.Failed != nil {
 			return true
 		}
 	}

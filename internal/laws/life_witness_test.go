@@ -120,6 +120,15 @@ func (l *lives) heard(m events.Message) {
 	}
 }
 
+// told notes a signal of the agent. What ends by itself at that very moment
+// cannot be told from what ends by the signal.
+func (l *lives) told(c write) {
+	l.signalled[c.target] = true
+	if e, ok := l.done[placeOf(c.labels)]; ok && time.Since(e.at) < time.Second {
+		delete(l.done, placeOf(c.labels))
+	}
+}
+
 func placeOf(l map[string]string) place {
 	return place{l[job.LabelJob], l[job.LabelGroup] + "[" + l[job.LabelAllocIndex] + "]", l[job.LabelTask]}
 }

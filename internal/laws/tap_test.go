@@ -185,6 +185,9 @@ func (w *world) wrote(r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkMine(c)
+	if strings.HasSuffix(path, "/kill") {
+		w.life.told(c)
+	}
 	if !strings.HasSuffix(path, "/exec") {
 		w.writes = append(w.writes, c)
 	}
