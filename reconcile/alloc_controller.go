@@ -41,6 +41,7 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	// Before the record says that it is healthy: the predecessor's stop follows
 	// from that, and is committed together with the new address.
 	c.publish(id, plan.Services)
+	c.noteLook(id, since)
 	c.Store.AllocStatuses.Put(id, plan.Status)
 	c.Checks.Set(id, plan.Checks)
 	switch plan.Step.Kind {

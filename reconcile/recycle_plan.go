@@ -151,4 +151,7 @@ func (t *taskPlanner) planEnded() {
 	if !t.complete() {
 		t.ts.Phase = job.PhaseEnded
 	}
+	if s, ok := t.deadOlder(); ok {
+		t.force(s)
+	}
 }

@@ -36,6 +36,7 @@ func (w *world) options(cli agent.Client) agent.Options {
 	cfg.Name, cfg.ManifestDir, cfg.DataDir, cfg.DeleteGrace = "host", w.dir, w.data, grace
 	cfg.Client.NetworkIP, cfg.Client.MinDynamicPort, cfg.Client.MaxDynamicPort = w.addr, 21000, 21100
 	cfg.Client.Docker.CleanupImageDelay = delay
+	cfg.Client.Meta = map[string]string{"rack": w.rack}
 	return agent.Options{
 		Config: cfg, Log: w.log, Client: cli, Now: w.now, Poll: poll, Mute: true,
 		Dirs: func(d reconcile.Dirs) reconcile.Dirs { return countedDirs{d, w} },
@@ -51,6 +52,8 @@ func (w *world) start() {
 		return
 	}
 	w.agent = &process{Agent: a, w: w, tap: tap}
+	w.sees(false)
+	w.live.Store(w.agent)
 	w.agent.run()
 }
 
@@ -61,6 +64,8 @@ func (a *process) run() {
 	g.Go(func() error { return a.Run(ctx) })
 	g.Go(func() error { return a.watchCommits(ctx) })
 	a.end = func() {
+		a.w.live.Store(nil)
+		a.w.departed()
 		cancel()
 		if err := g.Wait(); err != nil {
 			a.w.bad("the agent ended with an error: %v", err)

@@ -12,6 +12,7 @@ import (
 
 	"reconciler/desired"
 	"reconciler/internal/job"
+	"reconciler/store"
 )
 
 // wanted are the jobs that the files say, parsed as the agent does.
@@ -26,7 +27,7 @@ func (w *world) wanted() map[string]*job.Job {
 			return err
 		}
 		jobs, problems := desired.Parse(path, text)
-		if len(jobs) == 0 && len(problems) > 0 {
+		if slices.ContainsFunc(problems, func(p store.Problem) bool { return p.Severity != store.SeverityWarning }) {
 			w.bad("the test itself: %s: %v", path, problems)
 		}
 		for _, j := range jobs {
@@ -37,10 +38,13 @@ func (w *world) wanted() map[string]*job.Job {
 	return out
 }
 
-// converged checks that exactly the wanted set runs, as wanted.
+// converged checks that exactly the wanted set runs, as wanted. Of a job that may
+// fail by what it says itself, what does not run, or runs as it was before, has
+// its reason in the status.
 func (w *world) converged() {
+	jobs := w.wanted()
 	want := map[string]string{} // place -> spec hash
-	for _, j := range w.wanted() {
+	for _, j := range jobs {
 		for gi := range j.Groups {
 			g := &j.Groups[gi]
 			for i := range g.WantedCount(j.Type) {
@@ -51,18 +55,26 @@ func (w *world) converged() {
 		}
 	}
 	live, dead := map[string]bool{}, map[string]int{}
+	missing := map[string][]string{} // of jobs that may fail
 	for _, c := range w.ours() {
 		l := c.Config.Labels
-		place := fmt.Sprintf("%s.%s[%s].%s", l["reconciler.job"], l["reconciler.group"], l["reconciler.alloc_index"], l["reconciler.task"])
+		place := placeName(l)
 		alloc, name := l["reconciler.alloc_id"], strings.TrimPrefix(c.Name, "/")
+		j := jobs[l["reconciler.job"]]
+		excused := j != nil && mayFail(j, w.rack)
 		switch {
 		case !c.State.Running:
 			dead[alloc+"/"+l["reconciler.task"]]++
+			live[alloc+"/"+l["reconciler.task"]] = live[alloc+"/"+l["reconciler.task"]] || excused
 			continue
 		case c.State.Paused:
 			w.bad("converge: %s is paused", name)
+		case want[place] == "" && excused && w.stoppedUpdate(j.Name):
+			missing[j.Name] = append(missing[j.Name], place)
 		case want[place] == "":
 			w.bad("converge: %s runs for %s, which nobody wants (any more, or twice)", name, place)
+		case want[place] != l["reconciler.spec_hash"] && excused:
+			missing[j.Name] = append(missing[j.Name], place)
 		case want[place] != l["reconciler.spec_hash"]:
 			w.bad("converge: %s is of another spec", name)
 		case name != job.ContainerName(l["reconciler.task"], alloc):
@@ -72,7 +84,15 @@ func (w *world) converged() {
 		live[alloc+"/"+l["reconciler.task"]] = true
 	}
 	for _, place := range slices.Sorted(maps.Keys(want)) {
+		name, _, _ := strings.Cut(place, ".")
+		if mayFail(jobs[name], w.rack) {
+			missing[name] = append(missing[name], place)
+			continue
+		}
 		w.bad("converge: nothing runs for %s", place)
+	}
+	for name, places := range missing {
+		w.reasoned(jobs[name], places)
 	}
 	for task, n := range dead {
 		if !live[task] || n > 1 {
@@ -166,8 +186,9 @@ func (w *world) images() {
 	for _, c := range w.e.Containers() {
 		keep[c.Image] = true
 	}
+	pinned := w.lastGood()
 	for id, refs := range w.e.Images() {
-		if _, ours := w.agent.Store.Provenance.Get(id); ours && !keep[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
+		if _, ours := w.agent.Store.Provenance.Get(id); ours && !keep[id] && !pinned[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
 			w.bad("image %.19s %v is still there and nothing needs it: %+v", id, refs, first(w.agent.Store.Clocks.Get(id)))
 		}
 	}
@@ -177,6 +198,26 @@ func (w *world) images() {
 			w.bad("mine only: image %.19s is gone", id)
 		}
 	}
+}
+
+// lastGood are the images of generations that have worked and that an update
+// may still go back to.
+func (w *world) lastGood() map[string]bool {
+	out := map[string]bool{}
+	for _, d := range w.agent.Store.Deployments.All() {
+		for _, g := range d.Groups {
+			for _, id := range g.Images {
+				out[id] = true
+			}
+			if g.Stable == nil || g.Stable.SpecHash == g.SpecHash {
+				continue
+			}
+			for _, id := range g.Stable.Images {
+				out[id] = true
+			}
+		}
+	}
+	return out
 }
 
 func first[T any](v T, _ bool) T { return v }

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ var crashStories = []crashStory{
 // (for the points at which the agent goes on) as SIGTERM. Then another is
 // started, and the laws must hold.
 func TestCrashPoints(t *testing.T) {
-	for _, s := range crashStories {
+	for _, s := range slices.Concat(crashStories, lifeCrashStories) {
 		for _, kind := range []string{beforeWrite, afterWrite, afterCommit} {
 			t.Run(s.name+"/"+kind, func(t *testing.T) {
 				t.Parallel()

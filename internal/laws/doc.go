@@ -12,6 +12,12 @@
 //	TestCrash…    the agent ends between every two outside effects of a story
 //	TestPlanIs…   what the agent does is what its plan said
 //
+// While all this happens a witness looks at the engine and at the agent's
+// records after every event, and at each stop signal as it is sent. It holds
+// them to what is true at any time: who may run beside whom, what is never
+// started again, in which order things stop, how many of a job may be down, and
+// which addresses stand in the file (witness_test.go, life_witness_test.go).
+//
 // TestModel prints a seed when it fails; -rapid.seed replays it. `make soak`
 // runs it for as long as it is told.
 //

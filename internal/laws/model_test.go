@@ -79,9 +79,9 @@ var layout = []struct {
 func drawStory(rt *rapid.T) story {
 	return story{
 		liveRestore: rapid.Bool().Draw(rt, "live-restore"),
-		first:       drawFiles(rt),
-		steps:       rapid.SliceOfN(rapid.Custom(drawStep), 1, 24).Draw(rt, "steps"),
-		last:        drawFiles(rt),
+		first:       lively(rt, drawFiles(rt)),
+		steps:       rapid.SliceOfN(rapid.Custom(drawLivelyStep), 1, 24).Draw(rt, "steps"),
+		last:        lively(rt, drawFiles(rt)).calm(),
 		harmless:    rapid.SliceOfN(rapid.Custom(drawHarmless), 1, 6).Draw(rt, "harmless"),
 	}
 }
@@ -164,6 +164,16 @@ func drawStep(rt *rapid.T) step {
 	case "rewrite all":
 		s.files = drawFiles(rt)
 	}
+	return s
+}
+
+// drawLivelyStep draws also what there is only in jobs with a life of their own.
+func drawLivelyStep(rt *rapid.T) step {
+	s := drawStep(rt)
+	if rapid.IntRange(0, 2).Draw(rt, "lively") == 0 {
+		s.what, s.files = rapid.SampledFrom(livelyHappenings).Draw(rt, "what else"), nil
+	}
+	s.files = lively(rt, s.files)
 	return s
 }
 
@@ -284,8 +294,9 @@ func pick[T any](all []T, n int) (v T) {
 }
 
 func (p *people) happen(s step) {
+	p.note(s)
 	switch {
-	case p.onFiles(s), p.onContainers(s), p.onHost(s), p.onEngine(s), p.onAgent(s):
+	case p.onFiles(s), p.onContainers(s), p.onHost(s), p.onEngine(s), p.onAgent(s), p.onLives(s):
 	default:
 		p.bad("the test itself: nothing does %q", s.what)
 	}
@@ -531,6 +542,7 @@ func (p *people) fault(a, b int) {
 		p.excuse()
 	}
 	p.say("  %+v", f)
+	p.setFaulty(true)
 	p.rules = append(p.rules, p.e.Inject(f))
 }
 
@@ -539,6 +551,7 @@ func (p *people) lift() {
 		r.Lift()
 	}
 	p.rules = nil
+	p.setFaulty(false)
 	p.setEvents(nil)
 }
 
@@ -600,15 +613,18 @@ func (p *people) heal(last files) {
 	p.dirBack()
 	p.e.Registry().Heal("registry.example")
 	p.e.Start()
+	p.sees(false)
 	p.freePorts()
 	for _, id := range p.thieves {
 		p.e.RemoveByHand(id)
 	}
+	p.rest()
 	p.up()
 	p.write(last)
 	p.after(2 * time.Minute)
 	_, err := p.agent.Watcher.ConfirmDeletions(p.Context())
 	p.must(err)
+	p.retried()
 }
 
 // untouched lets things happen that mean nothing, and checks that nothing is
@@ -618,7 +634,11 @@ func (p *people) untouched(s story) {
 		return // tasks die with their dockerd
 	}
 	before, writes := p.lives(), p.marks()
+	given := p.givenUp()
 	for _, st := range s.harmless {
+		if st.what == "lose" && given {
+			continue // that an update or a task was given up is known to the records alone
+		}
 		p.say("harmless: %s %d %d", st.what, st.a, st.b)
 		p.nothing(st)
 		p.after(st.wait)
@@ -669,9 +689,12 @@ func (p *people) nothing(s step) {
 		p.dirBack()
 	case "engine away and back":
 		p.e.Stop()
+		p.sees(true)
 		p.after(s.wait)
 		p.e.Start()
+		p.sees(false)
 	case "blind":
+		p.setFaulty(true)
 		p.rules = append(p.rules, p.e.Inject(dockertest.Fault{Method: "GET", Path: "/containers/**", Every: 1 + s.a%3, Times: 1 + s.b%20, Status: 500}))
 	case "stranger":
 		id := p.e.AddContainer(dockertest.Stranger{Image: ref("old"), Running: true})

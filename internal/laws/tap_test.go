@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
 
 	"reconciler/internal/dockertest"
@@ -41,7 +43,7 @@ type tap struct {
 }
 
 // newClient returns a real docker client that speaks through the tap.
-func newClient(w *world) (*client.Client, *tap) {
+func newClient(w *world) (tapped, *tap) {
 	t := &tap{w: w, dead: make(chan struct{}), conns: map[net.Conn]bool{}}
 	cli, err := client.NewClientWithOpts(
 		client.WithHost(dockertest.Host), client.WithDialContext(t.dial), client.WithAPIVersionNegotiation(),
@@ -54,8 +56,29 @@ func newClient(w *world) (*client.Client, *tap) {
 	if err != nil {
 		panic(err) // all options are constants
 	}
-	return cli, t
+	plain, err := client.NewClientWithOpts(
+		client.WithHost(dockertest.Host), client.WithDialContext(t.dial), client.WithAPIVersionNegotiation(),
+	)
+	if err != nil {
+		panic(err)
+	}
+	return tapped{cli, plain}, t
 }
+
+// tapped is the client of an agent. What takes over its connection asks the
+// transport for one, which a tap is not.
+type tapped struct {
+	*client.Client
+	plain *client.Client
+}
+
+// ContainerExecAttach does not pass the tap.
+func (c tapped) ContainerExecAttach(ctx context.Context, id string, o container.ExecAttachOptions) (types.HijackedResponse, error) {
+	return c.plain.ContainerExecAttach(ctx, id, o)
+}
+
+// Close closes both clients.
+func (c tapped) Close() error { return errors.Join(c.Client.Close(), c.plain.Close()) }
 
 func (t *tap) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if t.gone() {
@@ -99,6 +122,9 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(r)
 	}
 	t.w.wrote(r)
+	if strings.HasSuffix(r.URL.Path, "/exec") {
+		return t.base.RoundTrip(r) // a check looks, and changes nothing
+	}
 	if !strings.Contains(r.URL.Path, "/images/create") {
 		t.count(1)
 		defer t.count(-1)
@@ -148,6 +174,9 @@ func (w *world) wrote(r *http.Request) {
 		ref, _, _ := strings.Cut(rest, "/")
 		if got, ok := w.e.Inspect(ref); ok {
 			c.target, c.labels = got.ID, got.Config.Labels
+			if strings.HasSuffix(rest, "/kill") {
+				w.checkStop(r, got)
+			}
 		}
 	}
 	if r.URL.RawQuery != "" {
@@ -155,8 +184,13 @@ func (w *world) wrote(r *http.Request) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.writes = append(w.writes, c)
 	w.checkMine(c)
+	if strings.HasSuffix(path, "/kill") {
+		w.life.told(c)
+	}
+	if !strings.HasSuffix(path, "/exec") {
+		w.writes = append(w.writes, c)
+	}
 }
 
 // Crash points are counted apart for each kind of outside effect.

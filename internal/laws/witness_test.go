@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 
 	"reconciler/internal/job"
+	"reconciler/store"
 )
 
 // sight is what the witness remembers; world.mu guards it.
@@ -26,11 +27,15 @@ type sight struct {
 func (w *world) tell(m events.Message) []time.Duration {
 	w.mu.Lock()
 	f := w.events
+	w.life.heard(m)
 	if m.Type == events.ImageEventType && m.Action == events.ActionDelete {
 		m.TimeNano = time.Now().UnixNano()
 		w.sight.deleted = append(w.sight.deleted, m)
 	}
 	w.mu.Unlock()
+	if strings.HasPrefix(string(m.Action), "exec_") {
+		return []time.Duration{0} // a check looks, and changes nothing
+	}
 	select {
 	case w.noticed <- struct{}{}:
 	default:
@@ -45,27 +50,37 @@ func (w *world) tell(m events.Message) []time.Duration {
 func (w *world) setEvents(f func(events.Message) []time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.events = f
+	w.events, w.seeing = f, time.Now()
 }
 
-// witness looks at the engine after each event until ctx ends.
+// witness looks at the engine after each event until ctx ends, and once more
+// when what follows from it should have happened.
 func (w *world) witness(ctx context.Context) {
+	var later <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.noticed:
-			w.look()
+			later = time.After(2 * moment)
+		case <-later:
+			later = nil
 		}
+		w.look()
 	}
 }
 
 // look checks what must hold at any time.
 func (w *world) look() {
 	ours, all := w.running(""), w.e.Containers()
+	var st *store.Store
+	if p := w.live.Load(); p != nil {
+		st = p.Store
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkDoubles(ours)
+	w.checkLives(ours, st)
 	w.checkImages(all)
 }
 
@@ -96,7 +111,8 @@ func harmless(c container.InspectResponse) bool {
 	outside := slices.ContainsFunc(c.HostConfig.Binds, func(bind string) bool {
 		return !strings.Contains(bind, "/alloc/"+c.Config.Labels["reconciler.alloc_id"]+"/") && !strings.HasSuffix(bind, ":ro")
 	})
-	return !outside && c.HostConfig.NetworkMode == "bridge" && !strings.Contains(c.Config.Labels["reconciler.ports"], `"static":true`)
+	own := c.HostConfig.NetworkMode == "bridge" || c.HostConfig.NetworkMode.IsContainer() // of its own allocation
+	return !outside && own && !strings.Contains(c.Config.Labels["reconciler.ports"], `"static":true`)
 }
 
 // checkImages: no image of somebody else goes, and none before its delay.

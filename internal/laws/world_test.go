@@ -42,17 +42,25 @@ type world struct {
 	skew   atomic.Int64 // of the agent's clock, nanoseconds
 	node0  atomic.Value // string: our node id, once there is one
 
-	mu      sync.Mutex
-	writes  []write
-	lines   []string // of the log above debug
-	wrong   []string
-	story   []string
-	theirs  map[string]bool // ids of images that were there before us
-	byHand  map[string]bool // ids of images that people removed
-	events  dockertest.EventFault
-	builds  map[string]int // by alloc id, see countedDirs
-	noticed chan struct{}
-	sight   sight
+	mu     sync.Mutex
+	writes []write
+	lines  []string // of the log above debug
+	wrong  []string
+	story  []string
+	theirs map[string]bool // ids of images that were there before us
+	byHand map[string]bool // ids of images that people removed
+	events dockertest.EventFault
+	builds map[string]int  // by alloc id, see countedDirs
+	sick   map[string]bool // jobs whose checks fail
+	rack   string          // meta.rack of the host; another at the agent's next start
+
+	live       atomic.Pointer[process] // the agent, for the witness
+	life       lives
+	faulty     bool // calls may go wrong
+	engineAway bool
+	seeing     time.Time // since when there is nothing that keeps the agent from seeing what is
+	noticed    chan struct{}
+	sight      sight
 }
 
 func (w *world) Context() context.Context { return w.t.Context() }
@@ -82,6 +90,7 @@ func play(t *testing.T, opts dockertest.Options, f func(w *world)) (wrong, story
 		w := &world{
 			t: t, addr: fmt.Sprintf("127.77.%d.%d", n/250%250, 1+n%250), dir: filepath.Join(base, "manifests"), data: filepath.Join(base, "data"),
 			log: logrus.New(), theirs: map[string]bool{}, byHand: map[string]bool{}, builds: map[string]int{},
+			sick: map[string]bool{}, rack: home, life: newLives(), seeing: time.Now(),
 			noticed: make(chan struct{}, 1),
 		}
 		w.log.SetOutput(io.Discard)
@@ -89,8 +98,9 @@ func play(t *testing.T, opts dockertest.Options, f func(w *world)) (wrong, story
 		w.log.AddHook(w)
 		w.must(os.Mkdir(w.dir, 0o755))
 		if opts.Behave == nil {
-			opts.Behave = behave
+			opts.Behave = program
 		}
+		opts.Exec = w.probe
 		w.e = dockertest.New(opts)
 		w.hand = w.e.Client()
 		w.e.SetEventFault(w.tell)
@@ -98,6 +108,7 @@ func play(t *testing.T, opts dockertest.Options, f func(w *world)) (wrong, story
 		for _, tag := range tags {
 			w.e.Registry().Push(ref(tag), image(tag))
 		}
+		w.e.Registry().Push(ref(beat), beatImage())
 		ctx, cancel := context.WithCancel(t.Context())
 		var witness sync.WaitGroup
 		witness.Go(func() { w.witness(ctx) })
@@ -124,19 +135,6 @@ func tell(t *testing.T, f func(w *world)) {
 	if len(wrong) > 0 {
 		t.Log("the story:\n" + strings.Join(story, "\n"))
 	}
-}
-
-// behave ends with the exit code in the environment, if there is one.
-func behave(l dockertest.Launch) dockertest.Process {
-	switch {
-	case slices.Contains(l.Args, "stubborn"):
-		return dockertest.Process{IgnoreTerm: true}
-	case slices.Contains(l.Args, "immortal"):
-		return dockertest.Process{Immortal: true}
-	case slices.Contains(l.Args, "crash"):
-		return dockertest.Process{Ends: true, After: time.Second, Code: 1}
-	}
-	return dockertest.Process{}
 }
 
 // tags are in the registry; "old" is also on the host from the beginning.
@@ -218,21 +216,35 @@ type spec struct {
 	two    bool // a second task
 	meta   string
 	kill   int // kill_timeout in seconds; 0 is the default
+	life   life
 }
 
 // hcl prints jobs as people write them.
 func hcl(jobs ...spec) string {
 	var b strings.Builder
 	for _, s := range jobs {
-		fmt.Fprintf(&b, "job %q {\n  group \"g\" {\n    count = %d\n    update {\n      min_healthy_time = \"2s\"\n    }\n", s.name, s.count)
+		fmt.Fprintf(&b, "job %q {\n", s.name)
+		if s.life.Batch {
+			b.WriteString("  type = \"batch\"\n")
+		}
+		fmt.Fprintf(&b, "  group \"g\" {\n    count = %d\n    update {\n      min_healthy_time = \"2s\"\n%s    }\n%s", s.count, s.life.Update, s.life.head())
 		b.WriteString(s.task("main"))
 		if s.two {
-			s.static, s.port = 0, false
-			b.WriteString(s.task("side"))
+			b.WriteString(s.side().task("side"))
 		}
 		b.WriteString("  }\n}\n")
 	}
 	return b.String()
+}
+
+// side is what the second task is made from: it has no ports and no service, and
+// beside a leader it runs until it is stopped.
+func (s spec) side() spec {
+	s.static, s.port, s.life.Check = 0, false, ""
+	if s.life.Leader && !strings.Contains(s.arg, "stubborn") {
+		s.arg = ""
+	}
+	return s
 }
 
 func (s spec) task(name string) string {
@@ -241,7 +253,20 @@ func (s spec) task(name string) string {
 	if s.arg != "" {
 		fmt.Fprintf(&b, "        args = [%q]\n", s.arg)
 	}
+	if s.life.Batch {
+		b.WriteString("        labels {\n          law.batch = \"yes\"\n        }\n")
+	}
+	if s.life.Volume {
+		fmt.Fprintf(&b, "        volumes = [\"/srv/%s:/data\"]\n", s.name)
+	}
+	if s.life.Joins && name == "side" {
+		b.WriteString("        network_mode = \"container:main\"\n")
+	}
 	b.WriteString("      }\n")
+	if s.life.Leader && name == "main" {
+		b.WriteString("      leader = true\n")
+	}
+	b.WriteString(s.life.service())
 	if s.meta != "" {
 		fmt.Fprintf(&b, "      env {\n        META = %q\n      }\n", s.meta)
 	}
