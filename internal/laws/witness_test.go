@@ -98,7 +98,7 @@ func (w *world) checkDoubles(ours []container.InspectResponse) {
 		tasks[task] = c.Name
 		index := fmt.Sprintf("%s.%s[%s].%s", l["reconciler.job"], l["reconciler.group"], l["reconciler.alloc_index"], l["reconciler.task"])
 		others := indexes[index]
-		if !w.sight.excused && (len(others) > 1 || len(others) == 1 && !(harmless(others[0]) && harmless(c))) {
+		if !w.sight.excused && (len(others) > 1 || len(others) == 1 && (!harmless(others[0]) || !harmless(c))) {
 			w.badLocked("one container per index: %s and %s run for %s", others[0].Name, c.Name, index)
 		}
 		indexes[index] = append(others, c)
