@@ -45,6 +45,28 @@ func TestDuplicateJobFirstInPathOrder(t *testing.T) {
 	}
 }
 
+// Two files that nobody knew name one job: the one whose spec runs has it, also
+// if the first scan comes before anybody knows what runs.
+func TestDuplicateJobAfterARename(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		w := newWorld()
+		w.write("moved.hcl", block("web"))
+		w.scan()
+		w.run("web")
+		w.remove("moved.hcl")
+		w.write("web.hcl", block("web"))
+		w.write("a.hcl", block("web", "count=2", "image=b"))
+		w.first, w.ready, w.live = true, !blind, !blind
+		w.scan()
+		w.ready, w.live = true, true
+		w.scan()
+		wantState(t, w, "web:1")
+		if got := w.jobs["web"].File; got != "web.hcl" {
+			t.Errorf("blind first: %v: %s has it", blind, got)
+		}
+	}
+}
+
 func TestDuplicateJobIncumbent(t *testing.T) {
 	setUp := func() *world {
 		w := newWorld()

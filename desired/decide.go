@@ -77,6 +77,7 @@ func decide(v view) decision {
 	if d.decision.jobs == nil {
 		d.decision.jobs = map[string]store.JobRecord{}
 	}
+	d.followMoved()
 	wanted := d.settlePorts(d.settleNames())
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		d.present(name, wanted[name])
@@ -109,8 +110,8 @@ func (d *decider) present(name string, c candidate) {
 		return
 	}
 	known := had && rec.Deleted.IsZero() && rec.Spec != nil
-	if !known && !d.ready {
-		return // its generation depends on what runs
+	if unchanged := known && rec.File == c.file && sameMeaning(rec, c.spec); !unchanged && !d.ready {
+		return // its generation, and which of several files has it, depend on what runs
 	}
 	next, why := d.adopt(name, rec, known, c)
 	d.set(name, next)

@@ -24,6 +24,9 @@ type manifest struct {
 	problems []store.Problem
 	auth     map[string]map[string]job.Auth // job -> its tasks' credentials, see job.TakeAuth
 	lines    map[string]place               // job -> where its block begins, if it can be told
+	// mentions are the names of the blocks that can be jobs, of a bad file whose
+	// text could be read.
+	mentions map[string]bool
 	// bad says that the file cannot be used: its jobs keep their last good spec.
 	bad bool
 	// changedAt is when its content changed last, as far as anyone can tell.
@@ -117,7 +120,7 @@ func (f *files) parsed(name string, src []byte) manifest {
 	m.jobs, m.problems = f.parse(name, src)
 	m.bad = hasError(m.problems)
 	if m.bad {
-		m.jobs = nil
+		m.jobs, m.mentions = nil, findHeaders(src)
 	}
 	for _, j := range m.jobs {
 		m.lines[j.Name] = findBlock(src, j.Name)
@@ -147,6 +150,19 @@ func hasError(problems []store.Problem) bool {
 func hashBytes(b []byte) string {
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// header is the first line of a block that makes a job, or stands in one.
+var header = regexp.MustCompile(`(?m)^[ \t]*(?:job|group|task)[ \t]+"?([A-Za-z0-9_.-]+)"?[ \t]*\{`)
+
+// findHeaders returns the names that a text which does not parse gives to
+// blocks, as far as they can be told.
+func findHeaders(src []byte) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range header.FindAllSubmatch(src, -1) {
+		out[string(m[1])] = true
+	}
+	return out
 }
 
 // findBlock finds where the block begins that a job was made from. The zero

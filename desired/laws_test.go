@@ -260,3 +260,31 @@ func TestLaw_ConvergeOnFiles(t *testing.T) {
 		}
 	})
 }
+
+// What a start makes of the files does not depend on whether the first scan
+// comes before the first good list of containers, as an agent's does, or after
+// it, as that of a plan does.
+func TestLaw_AStartIsAsPlanned(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &machine{world: newWorld(), lastSeen: map[string]time.Time{}}
+		for range rapid.IntRange(1, 25).Draw(t, "steps") {
+			m.step(t)
+			if rapid.Bool().Draw(t, "seen") {
+				m.scan()
+			}
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "while no agent runs") {
+			m.containers(t)
+			m.remove(rapid.SampledFrom(someFiles).Draw(t, "gone"))
+			m.write(rapid.SampledFrom(someFiles).Draw(t, "file"), drawText(t))
+		}
+		m.first, m.ready, m.live = true, true, true
+		planned := decide(m.view()).jobs
+		m.ready, m.live = false, false
+		m.scan()
+		m.ready, m.live = true, true
+		if diff := cmp.Diff(planned, decide(m.view()).jobs); diff != "" {
+			t.Fatalf("with a scan before the first list (-without +with):\n%s", diff)
+		}
+	})
+}

@@ -43,6 +43,9 @@ func (w *Watcher) pass() time.Time {
 	d := decide(v)
 	w.record(v, d)
 	w.first = w.first && !v.ready
+	if v.ready {
+		w.knew.Do(func() { close(w.decided) })
+	}
 	w.prune(now)
 	return w.nextLook(now, d.wake, again)
 }

@@ -57,6 +57,7 @@ type Watcher struct {
 
 	nudge    chan struct{}
 	scanned  chan struct{}
+	decided  chan struct{}
 	requests chan confirmRequest
 	auth     *credentials
 	onAuth   []func(job string)
@@ -73,6 +74,7 @@ type Watcher struct {
 	ran     map[string]RunningJob // its last answer
 	unused  map[string]time.Time  // keys of specs that nothing needs -> since when
 	once    sync.Once             // closes scanned
+	knew    sync.Once             // closes decided
 }
 
 // New returns a watcher of cfg.Dir that writes the manifests, jobs and specs
@@ -81,7 +83,7 @@ func New(cfg Config, st *store.Store, running Running, log logrus.FieldLogger) *
 	return &Watcher{
 		cfg: cfg, st: st, running: running, log: log,
 		now: time.Now, timing: defaultTiming(), files: newFiles(Parse),
-		nudge: make(chan struct{}, 1), scanned: make(chan struct{}), requests: make(chan confirmRequest),
+		nudge: make(chan struct{}, 1), scanned: make(chan struct{}), decided: make(chan struct{}), requests: make(chan confirmRequest),
 		auth:   newCredentials(),
 		status: DirStatus{Dir: cfg.Dir},
 		notify: newNotifier(cfg.Poll > 0), first: true, ran: map[string]RunningJob{}, unused: map[string]time.Time{},
@@ -100,6 +102,10 @@ func (w *Watcher) Nudge() {
 // Scanned is closed after the first scan: either all manifests were read, or
 // the directory turned out to be missing or unreadable, and is waited for.
 func (w *Watcher) Scanned() <-chan struct{} { return w.scanned }
+
+// Decided is closed after the first scan that read the directory and knew what
+// runs. Before it the store may hold what was wanted in an earlier run.
+func (w *Watcher) Decided() <-chan struct{} { return w.decided }
 
 // Run watches until ctx ends, and then returns nil. It must be called once.
 func (w *Watcher) Run(ctx context.Context) error {

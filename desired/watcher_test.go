@@ -320,6 +320,34 @@ func TestWatchQuiet(t *testing.T) {
 	}
 }
 
+// Decided waits for the directory and for what runs, Scanned for neither.
+func TestWatchDecided(t *testing.T) {
+	decided := func(w *Watcher) bool {
+		select {
+		case <-w.Decided():
+			return true
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
+	}
+	r := newRig(t)
+	r.running.away = true
+	r.start()
+	if decided(r.w) {
+		t.Error("decided before anybody knew what runs")
+	}
+	r.stop()
+	r.running.away = false
+	r.remove("")
+	r.start()
+	if decided(r.w) {
+		t.Error("decided without a directory")
+	}
+	r.mkdir("")
+	r.w.Nudge()
+	r.eventually("decided", func() bool { return decided(r.w) })
+}
+
 func TestWatchNudge(t *testing.T) {
 	r := newRig(t)
 	r.running.away = true

@@ -92,7 +92,7 @@ func (w *Worker) blindUntil(ctx context.Context, err error) time.Time {
 // containers are listed anew by the Remover, where nothing can come in between.
 func (w *Worker) plan(ctx context.Context, fresh bool) (Output, error) {
 	in := Input{
-		Enabled: w.cfg.Enabled, Delay: w.cfg.Delay, Ready: w.ready,
+		Enabled: w.cfg.Enabled, Delay: w.cfg.Delay, Ready: w.ready && !w.holds(),
 		Provenance: w.st.Provenance.All(), Intents: w.st.Intents.All(),
 		Refused: map[string]Refusal{},
 	}
@@ -116,6 +116,8 @@ func (w *Worker) plan(ctx context.Context, fresh bool) (Output, error) {
 	}
 	return Plan(in), nil
 }
+
+func (w *Worker) holds() bool { return w.cfg.Hold != nil && w.cfg.Hold() }
 
 // record makes store.Clocks equal to the plan. An image that is in use or
 // gone has a clean slate.

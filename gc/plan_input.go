@@ -17,8 +17,9 @@ type Input struct {
 	Enabled bool
 	// Delay is docker.cleanup.image.delay; 0 removes at once.
 	Delay time.Duration
-	// Ready is false until every manifest was read once: before, nothing is
-	// removed, since a job that wants an image may not be known yet.
+	// Ready is false until every manifest was read once, and while they cannot
+	// be read: nothing is removed then, since a job that wants an image may not
+	// be known.
 	Ready bool
 
 	// Images and Containers are complete lists.

@@ -27,6 +27,9 @@ type Config struct {
 	// Ready is closed once all manifests were read; nothing is removed before.
 	// A nil channel is ready at once.
 	Ready <-chan struct{}
+	// Hold reports whether the manifests cannot be read just now: then nothing
+	// is removed either. nil is never.
+	Hold func() bool
 	// Now is the system clock; nil is time.Now.
 	Now func() time.Time
 	// Elapsed is the time that passed by the monotonic clock; nil measures

@@ -236,6 +236,26 @@ func TestWorkerWaitsForTheManifests(t *testing.T) {
 	})
 }
 
+// TestLaw_NothingGoesWhileTheManifestsAreAway: an image may be wanted by what
+// nobody can read.
+func TestLaw_NothingGoesWhileTheManifestsAreAway(t *testing.T) {
+	inBubble(t, func(h *host) {
+		var away atomic.Bool
+		away.Store(true)
+		h.cfg.Hold = away.Load
+		h.start()
+		h.release()
+		h.after(time.Hour)
+		h.wantThere(true)
+		if c := h.clock(); c.UnusedSince.IsZero() {
+			t.Errorf("its clock does not run meanwhile: %+v", c)
+		}
+		away.Store(false)
+		h.after(interval)
+		h.wantThere(false)
+	})
+}
+
 // TestLaw_ClockStepsLengthen: the system clock is set forward or back at any
 // point of the delay, and the image goes no earlier by the monotonic clock.
 func TestLaw_ClockStepsLengthen(t *testing.T) {

@@ -37,6 +37,7 @@ func (c *Controller) syncAlloc(ctx, life context.Context, id string) {
 	if !plan.Status.EndedAt.IsZero() {
 		c.Ports.Release(id) // before the record says so: others wait for them
 	}
+	c.noteLook(id, since)
 	// Before the record says that it is healthy: the predecessor's stop follows
 	// from that, and is committed together with the new address.
 	c.publish(id, plan.Services)

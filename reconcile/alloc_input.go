@@ -67,7 +67,9 @@ func (c *Controller) lookAt(id string) (AllocInput, bool) {
 	}
 	node := c.Node()
 	in.CoreMHz, in.HostAddress = node.CoreMHz(), node.Attributes[job.AttrHostAddress]
-	in.GapFrom, in.GapTo = c.sight.note(engine)
+	if in.GapFrom, in.GapTo = c.sight.note(engine); in.GapTo.After(now) {
+		in.GapFrom, in.GapTo = time.Time{}, time.Time{} // the clock was set back into it
+	}
 	c.requested(&in)
 	if in.Job = c.specOf(spec); in.Job != nil {
 		in.Group = in.Job.Group(spec.Group)

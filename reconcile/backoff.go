@@ -82,6 +82,15 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// passed returns a time that was noted before now; zero if it lies ahead, for
+// the clock was set back since and nothing can be told from it any more.
+func passed(t, now time.Time) time.Time {
+	if t.After(now) {
+		return time.Time{}
+	}
+	return t
+}
+
 // earliest returns the earlier of two times, of which zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {

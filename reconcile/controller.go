@@ -23,8 +23,9 @@ const (
 	// stopGrace is how long Docker calls that run may take after the agent was
 	// told to stop. What is cut off is found again by the next start.
 	stopGrace = 10 * time.Second
-	// readyWait is how long Run waits for Config.Ready: a directory that hangs
-	// must not keep tasks from being repaired.
+	// readyWait is how long Run waits for Config.Ready once the engine is in
+	// sight: a directory that hangs or is missing must not keep tasks from being
+	// repaired.
 	readyWait = 10 * time.Second
 	// jobsFirst is how long the allocations wait for the plans of the jobs when
 	// all are looked at: more than a commit takes.
@@ -49,8 +50,9 @@ type Config struct {
 	Checks    Checks    // nil runs none
 	Auth      Auth      // nil if no task has any
 	Log       logrus.FieldLogger
-	// Ready is closed once the manifests were read: what they do not want any
-	// more is not begun before. A nil channel is ready at once.
+	// Ready is closed once the manifests were read in the light of what runs:
+	// what they do not want any more is not begun before. A nil channel is ready
+	// at once.
 	Ready <-chan struct{}
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -142,13 +144,8 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.Ports.Restore(id, held(spec))
 		}
 	}
-	if c.Ready != nil {
-		select {
-		case <-c.Ready:
-		case <-time.After(readyWait):
-		case <-ctx.Done():
-			return nil
-		}
+	if !c.awaitReady(ctx) {
+		return nil
 	}
 	c.sweepServices()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -180,6 +177,27 @@ func (c *Controller) Run(ctx context.Context) error {
 	err := g.Wait()
 	c.flights.wait()
 	return err
+}
+
+// awaitReady waits for Ready, or until the engine has been in sight for
+// readyWait; before it is, there is nothing to do anyway. It reports whether
+// ctx goes on.
+func (c *Controller) awaitReady(ctx context.Context) bool {
+	tick := time.NewTicker(readyWait / 10)
+	defer tick.Stop()
+	for sight := time.Now(); c.Ready != nil && time.Since(sight) < readyWait; {
+		select {
+		case <-c.Ready:
+			return true
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+		if !c.Observe.Synced() {
+			sight = time.Now()
+		}
+	}
+	return true
 }
 
 // held are the ports that an allocation holds: one that is only prepared

@@ -622,7 +622,12 @@ func TestManifestsAreReadFirst(t *testing.T) {
 		r.ready = make(chan struct{}) // a directory that hangs
 		r.start()
 		r.write(webJob())
+		r.away() // while the engine is, nothing could be done, and nobody waits
 		r.after(2 * readyWait)
+		r.back()
+		r.after(readyWait / 2)
+		r.did()
+		r.after(readyWait)
 		r.did("run web")
 	})
 }

@@ -111,7 +111,7 @@ func TestUpdateOutlivesTheAgent(t *testing.T) {
 	} {
 		for _, end := range []string{"restart", "kill", "long absence"} {
 			t.Run(name+", "+end, func(t *testing.T) {
-				for at := time.Millisecond; at < 32*time.Second; at += 900*time.Millisecond + at/8 {
+				for at := time.Millisecond; at < 32*time.Second; at += 1300*time.Millisecond + at/6 {
 					live(t, func(r *rig) {
 						r.write(webJob(edit...))
 						r.after(time.Minute)
@@ -213,9 +213,7 @@ func TestRevertedOutlivesTheAgent(t *testing.T) {
 			r.did()
 		}
 		r.with(func() { r.fail = func(string, observed.Container) error { return nil } })
-		if err := r.c.Ask(r.Context(), "web", Retry); err != nil {
-			t.Fatal(err)
-		}
+		r.ask("web", Retry)
 		r.after(2 * time.Minute)
 		r.quiet()
 	})
@@ -244,9 +242,7 @@ func TestRestartBlockInTheController(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		}
-		if err := r.c.Ask(r.Context(), "web", Retry); err != nil {
-			t.Fatal(err)
-		}
+		r.ask("web", Retry)
 		r.after(time.Minute)
 		r.quiet()
 	})
@@ -283,9 +279,7 @@ func TestBatchInTheController(t *testing.T) {
 		r.after(time.Minute)
 		r.done()
 		still("after a loss of the state")
-		if err := r.c.Ask(r.Context(), "web", Restart); err != nil {
-			t.Fatal(err)
-		}
+		r.ask("web", Restart)
 		r.after(time.Minute)
 		r.did("remove web", "run web")
 	})

@@ -15,7 +15,7 @@ func (t *taskPlanner) recordExit() string {
 	switch {
 	case !news:
 	case t.complete():
-	case exit.At.Before(t.retriedAt()):
+	case exit.At.Before(passed(t.in.RetryAt, t.in.Now)):
 		t.unfail()
 	case t.outOfSight(exit.At) && exit.Stopped == "":
 		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}
@@ -53,7 +53,7 @@ func (t *taskPlanner) whyExited() string {
 		return exit.Stopped
 	case t.ts.Crashes > 0:
 		return ReasonCrashed
-	case exit != nil && exit.At.Before(t.retriedAt()):
+	case exit != nil && exit.At.Before(passed(t.in.RetryAt, t.in.Now)):
 		return ReasonRetry
 	}
 	return ReasonEngineGap

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"reconciler/internal/job"
@@ -24,6 +25,7 @@ type engine struct {
 	status observed.Status
 	images map[string]string // reference -> image id
 	made   int
+	shift  atomic.Int64          // of the host's clock, in nanoseconds
 	groups map[string]*job.Group // what containers were made from, by id
 
 	hint       func(observed.Hint)
@@ -56,6 +58,9 @@ func newEngine() *engine {
 		hang:   func(string, observed.Container) bool { return false },
 	}
 }
+
+// now is the host's clock.
+func (e *engine) now() time.Time { return time.Now().Add(time.Duration(e.shift.Load())) }
 
 func (e *engine) with(f func()) {
 	e.mu.Lock()
@@ -260,7 +265,7 @@ func (e *engine) started(id string) error {
 			}
 		}
 	}
-	c.State, c.StartedAt, c.Error = observed.Running, time.Now(), ""
+	c.State, c.StartedAt, c.Error = observed.Running, e.now(), ""
 	e.changed(id)
 	return nil
 }
@@ -343,7 +348,7 @@ func (e *engine) exit(id string, code int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c, ok := e.truth[id]; ok && c.Live() {
-		c.State, c.ExitCode, c.FinishedAt = observed.Exited, code, time.Now()
+		c.State, c.ExitCode, c.FinishedAt = observed.Exited, code, e.now()
 		e.changed(id)
 	}
 }
@@ -381,7 +386,7 @@ func (e *engine) back() { e.connect(true) }
 
 func (e *engine) connect(up bool) {
 	e.mu.Lock()
-	e.status = observed.Status{Connected: up, Since: time.Now()}
+	e.status = observed.Status{Connected: up, Since: e.now()}
 	if up {
 		clear(e.view)
 		for id := range e.truth {

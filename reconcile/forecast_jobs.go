@@ -40,7 +40,7 @@ func (p *play) jobInput(name string) JobInput {
 			in.Specs[a.Spec.ID] = p.made[a.Spec.ID]
 		}
 	}
-	in.GapTo, in.Stable = p.seen, p.c.stable(name, in.Deployment)
+	in.GapTo, in.Stable = passed(p.seen, p.now), p.c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
 		in.Unmet = unmet(p.c.Node(), in.Record.Spec)
 		in.WaitFor = sharing(name, in.Record.Spec, p.records, p.live)
@@ -112,6 +112,7 @@ func (p *play) place(in JobInput, a Action) (job.AllocSpec, error) {
 	spec := job.AllocSpec{
 		ID: fmt.Sprintf("new-%d", p.placed+1), Job: in.Name, Group: a.Group, Index: a.Index, Generation: a.Generation,
 		SpecHash: job.SpecHash(target, g), Desired: job.DesiredRun, Reason: a.Reason, CreatedAt: p.now, RunAt: p.now,
+		RestartAt: in.Deployment.RestartAt,
 	}
 	reqs := g.PortRequests()
 	if a.Kind == ActionPrepare {

@@ -260,9 +260,7 @@ func TestForecastOfAHold(t *testing.T) {
 	live(t, func(r *rig) {
 		r.write(webJob())
 		r.after(time.Minute)
-		if err := r.c.Ask(r.Context(), "web", Hold); err != nil {
-			t.Fatal(err)
-		}
+		r.ask("web", Hold)
 		r.after(time.Second)
 		r.exit(r.one("web").ID, 1)
 		r.after(time.Second)

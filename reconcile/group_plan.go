@@ -71,7 +71,7 @@ func (g *groupPlanner) aim() {
 	if g.group == nil {
 		g.dep = had
 		g.dep.SpecHash = job.SpecHash(rec.Spec, rec.Spec.Group(g.name))
-		if f := had.Failed; f != nil && (f.Generation != rec.Generation || f.At.Before(g.in.Deployment.RetryAt)) {
+		if f := had.Failed; f != nil && (f.Generation != rec.Generation || f.At.Before(g.retryAt())) {
 			g.dep.Failed, g.dep.Reverted = nil, false
 		}
 		if had.SpecHash != g.dep.SpecHash {
@@ -104,20 +104,12 @@ func (g *groupPlanner) collect() {
 		switch {
 		case a.Spec.Desired == job.DesiredStop:
 			s.stopping = append(s.stopping, a)
-		case a.Spec.SpecHash == g.hash && !g.toRestart(a):
+		case a.Spec.SpecHash == g.hash && a.Spec.MadeSince(g.in.Deployment.RestartAt):
 			s.fresh = append(s.fresh, a)
 		default:
 			s.old = append(s.old, a)
 		}
 	}
-}
-
-// toRestart reports whether an operator asked for another in the place of an
-// allocation. A request that lies ahead comes from a clock that was set back
-// since: it would be about every new one as well.
-func (g *groupPlanner) toRestart(a job.Alloc) bool {
-	at := g.in.Deployment.RestartAt
-	return a.Spec.CreatedAt.Before(at) && !at.After(g.in.Now)
 }
 
 // pin keeps the image ids that the first allocation of this hash found. An id

@@ -30,11 +30,15 @@ func jobConditions(in JobInput, progress string, worse *Refusal, conds []job.Con
 		conds = job.SetCondition(conds, c, in.Now)
 	}
 	conds = job.SetCondition(conds, specValid(in), in.Now)
-	set(job.CondProgressing, progress != "", "Converging", "Complete", progress)
 	degraded, why := firstFailure(in)
 	if worse != nil {
 		degraded, why = worse.Reason, worse.Message
 	}
+	idle := "Complete"
+	if worse != nil {
+		idle = "Stopped" // there is more to do, and it is not done
+	}
+	set(job.CondProgressing, progress != "", "Converging", idle, progress)
 	set(job.CondDegraded, degraded != "", degraded, "AsExpected", why)
 	held, msg := heldReason(in)
 	set(job.CondHeld, held != "", held, "NotHeld", msg)

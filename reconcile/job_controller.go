@@ -78,7 +78,7 @@ func (c *Controller) jobInput(name string) JobInput {
 			in.Specs[a.Spec.ID] = spec
 		}
 	}
-	in.GapTo = c.Observe.Status().Since
+	in.GapTo = passed(c.Observe.Status().Since, in.Now)
 	in.Stable = c.stable(name, in.Deployment)
 	if in.Record.Spec != nil && in.Record.Deleted.IsZero() {
 		in.Unmet = unmet(c.Node(), in.Record.Spec)
@@ -201,6 +201,7 @@ func (c *Controller) place(in JobInput, a Action) (job.AllocSpec, error) {
 		ID: c.NewID(), Job: in.Name, Group: a.Group, Index: a.Index,
 		Generation: a.Generation, SpecHash: job.SpecHash(target, g),
 		Desired: job.DesiredRun, Reason: a.Reason, CreatedAt: now, RunAt: now,
+		RestartAt: in.Deployment.RestartAt,
 	}
 	reserve := c.Ports.Reserve
 	if a.Kind == ActionPrepare {

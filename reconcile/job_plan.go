@@ -156,6 +156,10 @@ type jobPlanner struct {
 	wakeAt   time.Time
 }
 
+// retryAt is when an operator last asked for another try. A time that lies
+// ahead is from before the clock was set back: it has been acted on.
+func (p *jobPlanner) retryAt() time.Time { return passed(p.in.Deployment.RetryAt, p.in.Now) }
+
 // degrade notes what a person should know. The first reason stays.
 func (p *jobPlanner) degrade(reason, format string, args ...any) {
 	if p.degraded == nil {

@@ -261,6 +261,18 @@ func TestPlanJob(t *testing.T) {
 				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(-2 * time.Hour) }),
 			nil, PhaseRunning,
 		},
+		{
+			"restart: the clock was set back since, what was made for it stays",
+			jobInput(one, allocs(one, alloc(allocA, one, 0, isHealthy, gen(2), func(a *job.Alloc) { a.Spec.RestartAt = t0.Add(time.Hour) })),
+				func(in *JobInput) { in.Deployment.RestartAt = t0.Add(time.Hour) }),
+			nil, PhaseRunning,
+		},
+		{
+			"changed: successors lose their port beside it, the next one waits",
+			jobInput(two, allocs(one, alloc(allocA, one, 0, isHealthy)), allocs(two,
+				alloc(allocB, two, 0, isEnded, lost(-time.Second)), alloc(allocB+"1", two, 0, isEnded, lost(0)))),
+			nil, PhaseProgressing,
+		},
 		{"system job", jobInput(webJob(count(5), func(j *job.Job) { j.Type = job.TypeSystem })), []string{"place web[0] (New)"}, PhaseProgressing},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func pinnedImages(a job.AllocSpec, d store.DeploymentRecord, others []job.Alloc,
 		if other.Spec.ID == a.ID || other.Spec.SpecHash != a.SpecHash || other.Spec.Desired == job.DesiredStop {
 			continue
 		}
-		if other.Spec.CreatedAt.Before(d.PullAt) && !a.CreatedAt.Before(d.PullAt) {
+		if !other.Spec.MadeSince(d.PullAt) && a.MadeSince(d.PullAt) {
 			continue // what it runs is what an operator wants to be asked for anew
 		}
 		for task, ts := range other.Status.Tasks {

@@ -60,6 +60,16 @@ func (c *Controller) fetch(ctx context.Context, in AllocInput, task *job.Task) e
 		return nil
 	}
 	env := taskenv.New(taskenv.Input{Node: c.Node(), Job: in.Job, Group: in.Group, Task: task, Alloc: in.Spec})
+	artifacts := resolvedArtifacts(env, task)
+	if err := c.Artifacts.Fetch(ctx, in.Spec.ID, task.Name, artifacts); err != nil {
+		return fmt.Errorf("artifact: %w", err)
+	}
+	return nil
+}
+
+// resolvedArtifacts returns the artifacts of a task with the runtime names in
+// them replaced. The one that the task loads its image from stays an archive.
+func resolvedArtifacts(env *taskenv.Env, task *job.Task) []job.Artifact {
 	artifacts := make([]job.Artifact, len(task.Artifacts))
 	for i, a := range task.Artifacts {
 		a.Source, a.Destination = env.Replace(a.Source), env.Replace(a.Destination)
@@ -69,10 +79,7 @@ func (c *Controller) fetch(ctx context.Context, in AllocInput, task *job.Task) e
 		}
 		artifacts[i] = a
 	}
-	if err := c.Artifacts.Fetch(ctx, in.Spec.ID, task.Name, artifacts); err != nil {
-		return fmt.Errorf("artifact: %w", err)
-	}
-	return nil
+	return job.KeepLoaded(artifacts, env.Replace(task.Config.Load))
 }
 
 // allocServices lists the services of an allocation with their runtime names

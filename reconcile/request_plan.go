@@ -23,19 +23,9 @@ func (t *taskPlanner) planHeld() {
 	}
 }
 
-// retriedAt is when an operator last asked to try again. A time that lies ahead
-// comes from a clock that was set back since: it would make every failure one of
-// before.
-func (t *taskPlanner) retriedAt() time.Time {
-	if t.in.RetryAt.After(t.in.Now) {
-		return time.Time{}
-	}
-	return t.in.RetryAt
-}
-
 // retry forgets what failed before an operator asked to try again.
 func (t *taskPlanner) retry() {
-	at := t.retriedAt()
+	at := passed(t.in.RetryAt, t.in.Now)
 	if at.IsZero() {
 		return
 	}
@@ -55,12 +45,10 @@ func (t *taskPlanner) retry() {
 func (c *Controller) requested(in *AllocInput) {
 	d, _ := c.Store.Deployments.Get(in.Spec.Job)
 	in.Hold = !d.HoldSince.IsZero() || c.overtaken(*in)
-	in.RetryAt = d.RetryAt
-	in.Ask = !d.PullAt.IsZero() && !in.Spec.CreatedAt.Before(d.PullAt)
-	if d.ReleasedAt.After(in.SeenSince) {
-		// What a person did during a hold is no crash either.
-		in.SeenSince = d.ReleasedAt
-	}
+	in.RetryAt = passed(d.RetryAt, in.Now)
+	in.Ask = !d.PullAt.IsZero() && in.Spec.MadeSince(d.PullAt)
+	// What a person did during a hold is no crash either.
+	in.SeenSince = later(passed(in.SeenSince, in.Now), passed(d.ReleasedAt, in.Now))
 }
 
 // overtaken reports whether nothing may be begun for an allocation because its

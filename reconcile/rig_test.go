@@ -104,6 +104,7 @@ func (r *rig) start() {
 	r.c = New(Config{
 		Node: func() job.Node { return job.Node{ID: "n", Name: "host"} }, Store: st,
 		Observe: r.engine, Runtime: r.engine, Ports: r.ports, Dirs: dirs{}, Log: log, Ready: r.ready,
+		Now:   r.now,
 		NewID: func() string { return fmt.Sprintf("alloc%d", r.ids.Add(1)) },
 	})
 	r.with(func() {
@@ -197,6 +198,14 @@ func (r *rig) mark(name string, f func(rec *store.JobRecord)) {
 
 func (r *rig) drop(name string) {
 	r.mark(name, func(rec *store.JobRecord) { rec.Deleted = time.Now() })
+}
+
+// ask records what an operator asks of a job.
+func (r *rig) ask(name string, what func(*store.DeploymentRecord, time.Time)) {
+	r.Helper()
+	if err := r.c.Ask(r.Context(), name, what); err != nil {
+		r.Fatal(err)
+	}
 }
 
 // after lets time pass, and what happens in it be done.

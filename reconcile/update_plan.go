@@ -35,9 +35,8 @@ func (g *groupPlanner) replace(count int) {
 		case len(s.stopping) > 0:
 			g.note("%s[%d] waits for allocation %s to end", g.name, i, s.stopping[0].Spec.ID)
 		case g.stopped():
-			g.note("%s[%d] stays as it is: the update has failed", g.name, i)
-			continue
-		case g.missing(), g.refused(i):
+			continue // it stays as it is
+		case g.missing(), g.losesPorts(i), g.refused(i):
 		case turns > 0 || !isTrue(old, job.CondRunning):
 			if isTrue(old, job.CondRunning) {
 				turns--
@@ -170,7 +169,7 @@ func (g *groupPlanner) recovered(allocID string) bool {
 // counts nor that in which dockerd was away, nor what was before a retry.
 func (g *groupPlanner) failure() *store.UpdateFailure {
 	count := g.group.WantedCount(g.spec.Type)
-	last := later(g.in.GapTo, g.in.Deployment.RetryAt)
+	last := later(g.in.GapTo, g.retryAt())
 	for _, s := range g.slots {
 		for _, a := range s.fresh {
 			last = later(last, a.Status.HealthyAt)
@@ -196,7 +195,7 @@ func (g *groupPlanner) failure() *store.UpdateFailure {
 // when the update last got on.
 func (g *groupPlanner) hopeless(a job.Alloc, progress time.Time) (reason, msg string) {
 	for _, name := range slices.Sorted(maps.Keys(a.Status.Tasks)) {
-		if e := a.Status.Tasks[name].LastError; e != nil && e.Kind == job.WaitsForUser && !e.At.Before(g.in.Deployment.RetryAt) {
+		if e := a.Status.Tasks[name].LastError; e != nil && e.Kind == job.WaitsForUser && !e.At.Before(g.retryAt()) {
 			return e.Reason, "task " + name + ": " + e.Message
 		}
 	}
@@ -205,7 +204,7 @@ func (g *groupPlanner) hopeless(a job.Alloc, progress time.Time) (reason, msg st
 		why = running
 	}
 	if !a.Status.StartedAt.IsZero() && a.Status.HealthyAt.IsZero() {
-		within, from := g.group.Update.HealthyWithin(), later(g.in.GapTo, g.in.Deployment.RetryAt)
+		within, from := g.group.Update.HealthyWithin(), later(g.in.GapTo, g.retryAt())
 		if g.past(later(a.Status.StartedAt, from).Add(within)) {
 			return ReasonHealthyDeadline, notHealthy(why, "not healthy "+within.String()+" after its start")
 		}

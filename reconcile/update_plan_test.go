@@ -11,6 +11,7 @@ import (
 
 	"reconciler/internal/job"
 	"reconciler/observed"
+	"reconciler/store"
 )
 
 // update changes the update block of a job.
@@ -67,15 +68,18 @@ func TestUpdateMissesADeadline(t *testing.T) {
 		},
 		"never healthy, one after the other": {
 			[]func(*job.Job){ofTask("web", func(t *job.Task) { t.Config.Privileged = true })},
-			bad("new"), healthy, ReasonHealthyDeadline, map[string]int{"": 1, "new": 1},
+			bad("new"), healthy, ReasonHealthyDeadline,
+			map[string]int{"": 1, "new": 1},
 		},
 		"deadline of its own": {
 			[]func(*job.Job){update(func(u *job.Update) { u.HealthyDeadline = job.Duration(time.Minute) })},
-			bad("new"), time.Minute, ReasonHealthyDeadline, map[string]int{"": 2},
+			bad("new"), time.Minute, ReasonHealthyDeadline,
+			map[string]int{"": 2},
 		},
 		"progress before healthy": {
 			[]func(*job.Job){update(func(u *job.Update) { u.ProgressDeadline = job.Duration(time.Minute) })},
-			bad("new"), time.Minute, ReasonProgressDeadline, map[string]int{"": 2},
+			bad("new"), time.Minute, ReasonProgressDeadline,
+			map[string]int{"": 2},
 		},
 		"never starts": {
 			nil, func(w *world) {
@@ -96,7 +100,8 @@ func TestUpdateMissesADeadline(t *testing.T) {
 					}
 					return nil
 				}
-			}, 0, "", map[string]int{"": 2},
+			}, 0, "",
+			map[string]int{"": 2},
 		},
 		"a refused option": {
 			nil, func(w *world) {
@@ -494,5 +499,33 @@ func TestStableGeneration(t *testing.T) {
 	w.run(time.Hour)
 	if d := w.deployment.Groups["web"]; !d.Reverted || d.Stable.Generation != 1 || d.Stable.Images["web"] != image1 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A retry that comes before the allocation has been looked at again is not
+// undone by the error that it is about.
+func TestRetryOfAFailedUpdate(t *testing.T) {
+	one, two := webJob(staticPort), webJob(staticPort, command("new"))
+	at := func(retry time.Duration) JobInput {
+		stuck := alloc(allocB, two, 0, func(a *job.Alloc) {
+			a.Spec.Generation = 2
+			a.Status.Tasks = map[string]job.TaskStatus{"web": {LastError: &job.Failure{
+				Kind: job.WaitsForUser, Reason: errRestartsExhausted, At: t0.Add(-time.Minute),
+			}}}
+		})
+		return jobInput(two, allocs(two, stuck), func(in *JobInput) {
+			in.Deployment.RetryAt = t0.Add(retry)
+			in.Deployment.Groups = map[string]store.GroupDeployment{"web": {
+				SpecHash: stuck.Spec.SpecHash,
+				Stable:   &store.StableGroup{Generation: 1, SpecHash: job.SpecHash(one, &one.Groups[0])},
+				Failed:   &store.UpdateFailure{Reason: errRestartsExhausted, At: t0.Add(-50 * time.Second), Generation: 2, Alloc: allocB},
+			}}
+		})
+	}
+	if f := PlanJob(at(-2 * time.Minute)).Deployment.Groups["web"].Failed; f == nil {
+		t.Error("a retry of before the failure forgives it")
+	}
+	if f := PlanJob(at(-time.Second)).Deployment.Groups["web"].Failed; f != nil {
+		t.Errorf("failed again at once: %+v", f)
 	}
 }

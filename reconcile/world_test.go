@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -231,8 +232,8 @@ func (w *world) check(id string, targets []job.CheckTarget) bool {
 
 // same checks that a plan of equal input is equal.
 func (w *world) same(a, b any) {
-	if d := cmp.Diff(a, b); d != "" {
-		panic("two plans of one input:\n" + d + tail(w.log))
+	if !reflect.DeepEqual(a, b) {
+		panic("two plans of one input:\n" + cmp.Diff(a, b) + tail(w.log))
 	}
 }
 

@@ -152,11 +152,11 @@ func (a *Agent) furnish(o Options) error {
 		Node: a.node.get, Store: st, Observe: a.gate, Runtime: a.Engine,
 		Ports: newPorts(a.cfg, addr, a.Cache), Dirs: o.Dirs(dirs), Artifacts: dirs,
 		Checks: a.Checks, Auth: a.Watcher, Log: log,
-		Ready: a.Watcher.Scanned(), Now: a.now,
+		Ready: a.Watcher.Decided(), Now: a.now,
 	})
 	a.Collector = gc.New(gc.Config{
 		Enabled: a.cfg.Client.Docker.CleanupImage, Delay: a.cfg.Client.Docker.CleanupImageDelay,
-		Ready: a.Watcher.Scanned(), Now: a.now,
+		Ready: a.Watcher.Decided(), Hold: a.manifestsAway, Now: a.now,
 	}, st, gc.Parts{
 		Observer: a.gate, Remover: a.Engine, Ledger: prov, Dirs: dirs, Reaper: a.Controller, InUse: imageInUse,
 	}, log)

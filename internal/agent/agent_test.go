@@ -69,8 +69,8 @@ func TestNothingBeforeTheFiles(t *testing.T) {
 		}
 		before := len(r.Writes())
 		a, _ := r.start()
-		if a.Controller.Ready != a.Watcher.Scanned() { // the scan here is too quick to show it
-			t.Error("the controllers do not wait for the first scan")
+		if a.Controller.Ready != a.Watcher.Decided() { // the scan here is too quick to show it
+			t.Error("the controllers do not wait for the first scan that decides")
 		}
 		time.Sleep(time.Second)
 		if w := r.Writes()[before:]; len(w) > 0 {

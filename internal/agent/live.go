@@ -95,6 +95,9 @@ func (a *Agent) manifestsStatus() control.ManifestsStatus {
 	return control.ManifestsStatus{Dir: d.Dir, OK: d.OK, Problem: d.Problem, LastScan: d.LastScan}
 }
 
+// manifestsAway reports whether the manifests cannot be read just now.
+func (a *Agent) manifestsAway() bool { return !a.Watcher.DirStatus().OK }
+
 func (a *Agent) pulls() []control.Pull {
 	var out []control.Pull
 	for _, p := range livePulls(a.Engine) {

@@ -73,13 +73,18 @@ func (r *rig) options() Options {
 	return Options{Config: r.cfg, Version: "1.2.3", Log: r.log, Client: r.Client(), Poll: 20 * time.Second, Mute: r.mute}
 }
 
-// start runs an agent until stop is called or the test ends.
+// start makes an agent and runs it until stop is called or the test ends.
 func (r *rig) start() (a *Agent, stop func()) {
 	r.t.Helper()
 	a, err := New(r.options())
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return a, r.run(a)
+}
+
+// run runs an agent until stop is called or the test ends.
+func (r *rig) run(a *Agent) (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -93,7 +98,7 @@ func (r *rig) start() (a *Agent, stop func()) {
 		<-done
 	}
 	r.t.Cleanup(stop)
-	return a, stop
+	return stop
 }
 
 // running is how many containers run.

@@ -37,7 +37,8 @@ func (a *Agent) parts() []part {
 
 // hint passes on that something on the engine may have changed.
 func (a *Agent) hint(h observed.Hint) {
-	if h.All {
+	if h.All { // dockerd came or went
+		a.node.refresh()
 		a.gate.hint()
 	}
 	a.Controller.Hint(h)

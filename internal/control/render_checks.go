@@ -41,13 +41,12 @@ func taskSince(ts job.TaskStatus) time.Time {
 	return ts.RunningSince
 }
 
-// phaseWhy says what a phase that does not speak for itself waits for.
+// phaseWhy says what a phase that does not speak for itself waits for. One that
+// has failed has an error that says it.
 func phaseWhy(p job.Phase) string {
 	switch p {
 	case job.PhaseDraining:
 		return "its services are withdrawn; the stop signal follows"
-	case job.PhaseFailed:
-		return "its restarts are used up; an edit of the job or reconciler retry tries again"
 	case job.PhaseEnded:
 		return "stopped, since the leader of its allocation has ended"
 	}

@@ -106,7 +106,7 @@ func TestRenderJobChecksGolden(t *testing.T) {
 		}),
 		task("bbbbbbbb-2222", 1, job.TaskStatus{Phase: job.PhaseDraining, DrainingSince: t0.Add(-2 * time.Second)}, nil),
 		task("cccccccc-3333", 2, job.TaskStatus{Phase: job.PhaseComplete, LastExit: exit(0, "")}, nil),
-		task("dddddddd-4444", 3, job.TaskStatus{Phase: job.PhaseFailed, LastExit: exit(1, "")}, nil),
+		task("dddddddd-4444", 3, job.TaskStatus{Phase: job.PhaseFailed, LastExit: exit(1, ""), LastError: &job.Failure{Reason: "RestartsExhausted", Message: "its restart block allows no more"}}, nil),
 		task("eeeeeeee-5555", 4, job.TaskStatus{Phase: job.PhaseEnded}, nil),
 		task("ffffffff-6666", 5, job.TaskStatus{Phase: job.PhaseBackoff, NextRetry: t0.Add(10 * time.Second), LastExit: exit(137, "check web/alive is critical")}, map[string]job.CheckState{
 			"web/alive": {Status: job.CheckPending, Since: t0.Add(-time.Second)},

@@ -19,9 +19,11 @@
 //	Fault          what goes wrong with single HTTP calls
 //	EventFault     events that are lost, doubled, late or out of order
 //	Calls, Writes  what was asked
+//	Front          a TLS port before an engine, in memory or real, and the
+//	               Authority whose certificates it takes
 //
-// It promises that no goroutine of its own is left after Close, that it opens
-// no socket and no file, and that equal seeds and equal calls give equal ids.
+// It promises that no goroutine of its own is left after Close, that an Engine
+// opens no socket and no file, and that equal seeds and equal calls give equal ids.
 //
 // Caveats: there is no network traffic, no file system and no output of
 // processes, but for what an Outcome says. Logs, build, commit, swarm and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,13 +31,20 @@ func newImages(t *testing.T, cli *client.Client, wrap func(http.Handler) http.Ha
 	if wrap == nil {
 		wrap = func(h http.Handler) http.Handler { return h }
 	}
-	addr, stop, err := testimage.StartRegistry(wrap)
-	must(t, err)
-	t.Cleanup(stop)
-	im := &images{t: t, cli: cli, addr: addr, mark: fmt.Sprintf("e2e-%d", time.Now().UnixNano())}
+	im := &images{t: t, cli: cli, mark: fmt.Sprintf("e2e-%d", time.Now().UnixNano())}
+	im.addr = im.registry(wrap)
 	// Runs after the end of every world that uses them.
 	t.Cleanup(im.remove)
 	return im
+}
+
+// registry starts a further registry for images of this test, behind wrap.
+func (im *images) registry(wrap func(http.Handler) http.Handler) (addr string) {
+	im.t.Helper()
+	addr, stop, err := testimage.StartRegistry(wrap)
+	must(im.t, err)
+	im.t.Cleanup(stop)
+	return addr
 }
 
 // push builds an image that differs by version and pushes it under name, as in
@@ -50,6 +58,24 @@ func (im *images) push(name, version string) (ref, id string) {
 	id, err = testimage.ID(img)
 	must(im.t, err)
 	return ref, id
+}
+
+// standIn pushes an image in the place of another one under ref: it does what
+// env says (WEB_PORT=80) and takes any arguments. It returns the reference by
+// digest, without a tag, and the id that it will have.
+func (im *images) standIn(ref string, env ...string) (pinned, id string) {
+	im.t.Helper()
+	opts := im.options(ref)
+	opts.Entrypoint = []string{testimage.ProgramPath, "--"}
+	opts.Env = append(opts.Env, env...)
+	img, err := testimage.Image(opts)
+	must(im.t, err)
+	must(im.t, testimage.Push(ref, img))
+	id, err = testimage.ID(img)
+	must(im.t, err)
+	digest, err := img.Digest()
+	must(im.t, err)
+	return ref[:strings.LastIndex(ref, ":")] + "@" + digest.String(), id
 }
 
 // archive builds an image archive that holds ref and returns its path.

@@ -30,6 +30,8 @@ type jobStatus struct {
 	Name       string        `json:"name"`
 	Generation uint64        `json:"generation"`
 	File       string        `json:"file"`
+	Phase      string        `json:"phase"`
+	Healthy    int           `json:"healthy"`
 	Held       string        `json:"held"`
 	Conditions []condition   `json:"conditions"`
 	Allocs     []allocStatus `json:"allocs"`

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,6 +24,7 @@ type world struct {
 	images    *images
 	agent     *agent   // nil while none runs
 	spawned   []*agent // every one, for the end
+	leftovers []func() // removes what the test made besides, once the containers are gone
 	node      string   // node id, kept for the cleanup after the directory is gone
 }
 
@@ -91,6 +93,9 @@ func (w *world) end() {
 		a.verdict()
 	}
 	w.removeContainers()
+	for _, remove := range w.leftovers {
+		remove()
+	}
 }
 
 // drop puts a manifest into the directory as an editor does: a temporary file,
@@ -130,6 +135,9 @@ type spec struct {
 	Config  string // further lines of the config block
 	Task    string // further lines of the task block
 	Group   string // further lines of the group block
+	Head    string // further lines of the job block
+	Update  string // lines of the update block; "" is one in which it is healthy soon
+	Check   string // lines of a check block; with it the task offers its port as a service of the job's name
 	Port    bool   // ask for a dynamic port that is mapped to the program's
 	Comment string
 }
@@ -140,12 +148,12 @@ func (s spec) String() string {
 	if s.Comment != "" {
 		fmt.Fprintf(&b, "# %s\n", s.Comment)
 	}
-	fmt.Fprintf(&b, "job %q {\n  group %q {\n", s.Job, s.Job)
+	fmt.Fprintf(&b, "job %q {\n%s  group %q {\n", s.Job, s.Head, s.Job)
 	if s.Count > 0 {
 		fmt.Fprintf(&b, "    count = %d\n", s.Count)
 	}
-	// Healthy soon: the default is 10 s.
-	b.WriteString("    update {\n      min_healthy_time = \"500ms\"\n    }\n")
+	// The default is 10 s.
+	fmt.Fprintf(&b, "    update {\n%s    }\n", cmp.Or(s.Update, "      min_healthy_time = \"500ms\"\n"))
 	b.WriteString(s.Group)
 	fmt.Fprintf(&b, "    task %q {\n      driver = \"docker\"\n", s.Job)
 	fmt.Fprintf(&b, "      config {\n        image = %q\n", s.Image)
@@ -158,7 +166,11 @@ func (s spec) String() string {
 	if s.Port {
 		b.WriteString("        network {\n          port \"http\" {}\n        }\n")
 	}
-	b.WriteString("      }\n" + s.Task + "    }\n  }\n}\n")
+	b.WriteString("      }\n")
+	if s.Check != "" {
+		fmt.Fprintf(&b, "      service {\n        name = %q\n        port = \"http\"\n        check {\n%s        }\n      }\n", s.Job, s.Check)
+	}
+	b.WriteString(s.Task + "    }\n  }\n}\n")
 	return b.String()
 }
 

@@ -160,8 +160,9 @@ var extraTestModules = map[string][]string{
 
 // extraTestRooms are needed by the tests of single rooms.
 var extraTestRooms = map[string][]string{
-	"manifests": {"desired", "store"},
-	"desired":   {"internal/config"}, // the driver's documentation shows both files
+	"manifests":    {"desired", "store"},
+	"desired":      {"internal/config"}, // the driver's documentation shows both files
+	"internal/e2e": {"store"},           // the records that a verb prints as JSON
 }
 
 // home says where a module belongs that may not be imported elsewhere, and

@@ -31,6 +31,9 @@ type AllocSpec struct {
 	Images     map[string]string `json:"images,omitempty"` // task -> canonical reference
 	CreatedAt  time.Time         `json:"created_at"`
 	Adopted    bool              `json:"adopted,omitempty"` // rebuilt from container labels
+	// RestartAt is the restart request that the allocation was made under, as the
+	// deployment has it; zero if there was none.
+	RestartAt time.Time `json:"restart_at,omitzero"`
 	// RunAt is when the allocation was asked to run: its placement, or its
 	// promotion after it was prepared.
 	RunAt time.Time `json:"run_at,omitzero"`
@@ -141,3 +144,10 @@ type Alloc struct {
 // Ended reports whether the allocation is wanted no more and has no container
 // that runs.
 func (a Alloc) Ended() bool { return !a.Status.EndedAt.IsZero() }
+
+// MadeSince reports whether the allocation was made after a request of that
+// time, or because of it: a clock that was set back since must not make it
+// older than what it was made for.
+func (a AllocSpec) MadeSince(request time.Time) bool {
+	return !a.CreatedAt.Before(request) || !a.RestartAt.IsZero() && !a.RestartAt.Before(request)
+}

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/events"
+	"github.com/docker/go-connections/nat"
 
 	"reconciler/internal/docker"
 	"reconciler/internal/dockertest"
+	"reconciler/reconcile"
 )
 
 // imageStories are moments at which an image can be lost, or kept for ever,
@@ -21,10 +23,11 @@ var imageStories = []struct {
 	{"the agent dies between a pull and its record, and nobody wants it any more", func(c *curator) {
 		c.strikeAt(afterWrite, func() { c.save("a.hcl", hcl(app("a", "1"))) })
 		c.lacks("while its pull is not over", ref("1"))
-		c.after(20 * time.Second) // dockerd goes on
+		c.e.AddImage(image("1")) // dockerd had gone on
 		c.remove("a.hcl")
 		c.start()
 		c.after(time.Minute)
+		c.has("within the delay", ref("1"))
 		c.after(delay + gcBound)
 		c.lacks("after the delay", ref("1"))
 	}},
@@ -39,14 +42,18 @@ var imageStories = []struct {
 		c.has("since a person pulled it", ref("1"))
 	}},
 	{"the answer of a pull breaks off and dockerd goes on, for a job that is gone", func(c *curator) {
+		c.save("k.hcl", hcl(app("k", "3"), app("l", "3")))
 		c.start()
-		c.after(time.Second)
+		c.after(time.Minute)
 		r := c.e.Inject(dockertest.Fault{Method: "POST", Path: "/images/create", CutAfter: 5, Times: 1})
 		c.save("a.hcl", hcl(app("a", "1")))
-		c.after(200 * time.Millisecond)
+		c.after(2 * time.Second)
 		c.remove("a.hcl")
 		c.after(time.Minute)
-		r.Lift()
+		if r.Hits() != 1 {
+			c.bad("the test itself: %d pulls broke off, want 1", r.Hits())
+		}
+		c.e.AddImage(image("1")) // dockerd had gone on
 		c.after(delay + gcBound + 10*time.Minute)
 		c.lacks("after the delay", ref("1"))
 	}},
@@ -110,6 +117,43 @@ var imageStories = []struct {
 		c.lacks("after the delay", ref("1"))
 		c.has("a person's reference", "person.example/keep:1")
 	}},
+	{"a stranger's container that has ended", func(c *curator) {
+		c.unused("1")
+		id := c.e.AddContainer(dockertest.Stranger{Image: ref("1"), Running: true})
+		c.e.Exit(id, 0)
+		c.after(3 * delay)
+		c.has("a dead container has it", ref("1"))
+		for _, e := range c.agent.Store.Events() {
+			if e.Reason == "ImageKept" {
+				c.bad("mine only: the removal of an image in use was tried: %s", e.Message)
+			}
+		}
+		c.e.RemoveByHand(id)
+		c.after(delay + gcBound)
+		c.lacks("after the delay", ref("1"))
+	}},
+	{"the manifests are away, at a start and later", func(c *curator) {
+		c.unused("1")
+		c.stop()
+		c.happen(step{what: "dir away"})
+		c.after(delay + time.Hour)
+		c.start()
+		c.after(delay)
+		c.has("nobody can read what is wanted", ref("1"))
+		c.happen(step{what: "dir back"})
+		c.after(gcBound)
+		c.lacks("the manifests are back and do not want it", ref("1"))
+		c.save("a.hcl", hcl(app("a", "2")))
+		c.after(time.Minute)
+		c.remove("a.hcl")
+		c.after(time.Minute)
+		c.happen(step{what: "dir away"})
+		c.after(delay + gcBound)
+		c.has("nobody can read what is wanted", ref("2"))
+		c.happen(step{what: "dir back"})
+		c.after(gcBound)
+		c.lacks("the manifests are back and do not want it", ref("2"))
+	}},
 	{"what an update that fails came from", func(c *curator) {
 		c.start()
 		c.save("a.hcl", hcl(app("a", "1")))
@@ -121,6 +165,23 @@ var imageStories = []struct {
 		c.after(time.Minute + delay + gcBound)
 		c.lacks("since the update is healthy", ref("1"))
 		c.has("in use", ref("2"))
+	}},
+	{"one image under two references of ours", func(c *curator) {
+		i := image("1")
+		i.Refs = []string{ref("2")}
+		c.e.Registry().Push(ref("2"), i)
+		c.start()
+		c.save("a.hcl", hcl(app("a", "1")))
+		c.save("b.hcl", hcl(app("b", "2")))
+		c.after(time.Minute)
+		if id := c.present(ref("1")); id == "" || id != c.present(ref("2")) {
+			c.bad("the test itself: they are two images")
+		}
+		c.save("a.hcl", hcl(app("a", "3")))
+		c.save("b.hcl", hcl(app("b", "3")))
+		c.after(time.Minute + delay + gcBound)
+		c.lacks("after the delay", ref("1"))
+		c.lacks("after the delay", ref("2"))
 	}},
 	{"a tag that moves to an image of a person", func(c *curator) {
 		c.start()
@@ -188,6 +249,36 @@ var imageStories = []struct {
 			c.bad("no early delete: %d pulls, want 3: 1 and 2, and 1 once more after its delay", n)
 		}
 		c.lacks("after the delay", ref("1"))
+	}},
+	{"a job that cannot be placed asks for it", func(c *curator) {
+		c.thief(dockertest.Stranger{Image: ref("old"), Running: true, Publish: nat.PortMap{"8101/tcp": {{HostIP: c.addr, HostPort: "8101"}}}})
+		c.save("b.hcl", hcl(spec{name: "b", tag: "1", count: 1, static: 8101}))
+		c.unused("1")
+		c.after(delay + gcBound)
+		c.has("a job waits for its port with it", ref("1"))
+		c.e.RemoveByHand(c.thieves[0])
+		c.after(time.Minute)
+		c.converged()
+	}},
+	{"a held job has lost its container, and the tag has moved", func(c *curator) {
+		c.start()
+		c.save("a.hcl", hcl(app("a", "latest")))
+		c.after(time.Minute)
+		first := c.present(ref("latest"))
+		c.happen(step{what: "push latest"})
+		c.save("b.hcl", hcl(app("b", "latest")))
+		c.after(time.Minute)
+		c.must(c.agent.Controller.Ask(c.Context(), "a", reconcile.Hold))
+		c.e.RemoveByHand(c.one("a").ID)
+		c.after(delay + gcBound)
+		if _, there := c.e.Images()[first]; !there || c.present(ref("latest")) == first {
+			c.bad("no early delete: the image that a was given is there: %t", there)
+		}
+		c.must(c.agent.Controller.Ask(c.Context(), "a", reconcile.Release))
+		c.after(time.Minute)
+		if got := c.one("a").Image; got != first {
+			c.bad("deterministic: a runs %.19s after its hold, and ran %.19s", got, first)
+		}
 	}},
 	{"the state is lost while it runs, beside a person's reference", func(c *curator) {
 		c.start()

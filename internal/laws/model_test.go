@@ -202,6 +202,7 @@ type people struct {
 	listeners map[int]net.Listener
 	rules     []*dockertest.Rule
 	pushed    int
+	ahead     int64 // the most that the clock was ahead, in nanoseconds
 }
 
 func (s story) run(w *world) {
@@ -222,8 +223,9 @@ func (s story) run(w *world) {
 	if len(w.wrong) > 0 {
 		return
 	}
-	// Until the images and directories of the past have gone.
-	w.after(delay + time.Hour)
+	// Until the images and directories of the past have gone. What ended before
+	// the clock was set back stays for so much longer.
+	w.after(delay + time.Hour + p.setBack())
 	p.converged()
 	p.images()
 	p.quiet(time.Hour)
@@ -434,11 +436,15 @@ func (p *people) onHost(s step) bool {
 		p.freePorts()
 	case "clock":
 		p.skew.Add(int64(time.Duration(s.a%240-120) * time.Minute))
+		p.ahead = max(p.ahead, p.skew.Load())
 	default:
 		return false
 	}
 	return true
 }
+
+// setBack is how far the clock is behind where it once was.
+func (p *people) setBack() time.Duration { return time.Duration(p.ahead - p.skew.Load()) }
 
 func (p *people) freePorts() {
 	for port, l := range p.listeners {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -51,6 +52,33 @@ type Options struct {
 // Image returns the image that opts describes. It compiles the program when
 // the process asks for the first image.
 func Image(opts Options) (v1.Image, error) {
+	program, err := programLayer()
+	if err != nil {
+		return nil, err
+	}
+	tops := []file{{"/salt", 0o644, []byte(opts.Salt)}}
+	if opts.Padding > 0 {
+		tops = append(tops, file{"/padding", 0o644, noise(opts.Salt, opts.Padding)})
+	}
+	img := mutate.MediaType(empty.Image, "application/vnd.docker.distribution.manifest.v2+json")
+	img = mutate.ConfigMediaType(img, "application/vnd.docker.container.image.v1+json")
+	layers := []v1.Layer{program}
+	for _, f := range tops {
+		layer, err := f.layer()
+		if err != nil {
+			return nil, fmt.Errorf("test image: %w", err)
+		}
+		layers = append(layers, layer)
+	}
+	if img, err = mutate.AppendLayers(img, layers...); err != nil {
+		return nil, fmt.Errorf("test image: %w", err)
+	}
+	return configure(img, opts)
+}
+
+// programLayer is the same in all images of a process: packing it costs
+// seconds under the race detector.
+var programLayer = sync.OnceValues(func() (v1.Layer, error) {
 	program, err := Program()
 	if err != nil {
 		return nil, err
@@ -59,24 +87,12 @@ func Image(opts Options) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("test program: %w", err)
 	}
-	layers := []file{{ProgramPath, 0o755, code}}
-	tops := []file{{"/salt", 0o644, []byte(opts.Salt)}}
-	if opts.Padding > 0 {
-		tops = append(tops, file{"/padding", 0o644, noise(opts.Salt, opts.Padding)})
+	layer, err := file{ProgramPath, 0o755, code}.layer()
+	if err != nil {
+		return nil, fmt.Errorf("test image: %w", err)
 	}
-	img := mutate.MediaType(empty.Image, "application/vnd.docker.distribution.manifest.v2+json")
-	img = mutate.ConfigMediaType(img, "application/vnd.docker.container.image.v1+json")
-	for _, f := range append(layers, tops...) {
-		layer, err := f.layer()
-		if err != nil {
-			return nil, fmt.Errorf("test image: %w", err)
-		}
-		if img, err = mutate.AppendLayers(img, layer); err != nil {
-			return nil, fmt.Errorf("test image: %w", err)
-		}
-	}
-	return configure(img, opts)
-}
+	return layer, nil
+})
 
 func configure(img v1.Image, opts Options) (v1.Image, error) {
 	cf, err := img.ConfigFile()

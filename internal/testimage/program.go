@@ -2,6 +2,7 @@ package testimage
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -26,7 +27,8 @@ var program = sync.OnceValues(compile)
 
 // Program returns the path of the compiled program: static, for this host's
 // architecture. It can be run on the host, too. The file lies in the user's
-// cache folder and is left there for the next process.
+// cache folder, under a name that its content gives it: another checkout, whose
+// program is another, may be at work beside this one.
 func Program() (string, error) { return program() }
 
 func compile() (string, error) {
@@ -57,7 +59,11 @@ func compile() (string, error) {
 	if err := os.Chmod(tmp.Name(), 0o755); err != nil {
 		return "", fmt.Errorf("test program: %w", err)
 	}
-	path := filepath.Join(dir, "web")
+	code, err := os.ReadFile(tmp.Name())
+	if err != nil {
+		return "", fmt.Errorf("test program: %w", err)
+	}
+	path := filepath.Join(dir, fmt.Sprintf("web-%x", sha256.Sum256(code)))
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return "", fmt.Errorf("test program: %w", err)
 	}

@@ -135,6 +135,14 @@ func start(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// exitCode runs the program to its end.
+func exitCode(t *testing.T, args ...string) int {
+	t.Helper()
+	cmd := start(t, args...)
+	_ = cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
 func freePort(t *testing.T) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -181,7 +189,19 @@ func TestProgramServes(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &about); err != nil || about.Text != "hello" || about.Env["PATH"] != os.Getenv("PATH") {
 		t.Errorf("about: %v %s", err, body)
 	}
+	if _, body := get(t, base+"/look?url="+base+"/text"); body != "hello" {
+		t.Errorf("look: %q", body)
+	}
+	if got := exitCode(t, "-look="+base+"/health"); got != 0 {
+		t.Errorf("a look at what answers ends with code %d", got)
+	}
 	get(t, base+"/health?set=bad")
+	if got := exitCode(t, "-look="+base+"/health"); got != 5 {
+		t.Errorf("a look at what is sick ends with code %d, want 5", got)
+	}
+	if code, _ := get(t, base+"/look?url="+base+"/health"); code != http.StatusBadGateway {
+		t.Errorf("look at what is sick: %d", code)
+	}
 	if code, _ := get(t, base+"/health"); code != http.StatusServiceUnavailable {
 		t.Errorf("health after set=bad: %d", code)
 	}
@@ -219,9 +239,7 @@ func TestProgramEnds(t *testing.T) {
 		{"unknown flag", []string{"-nonsense"}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cmd := start(t, tc.args...)
-			_ = cmd.Wait()
-			if got := cmd.ProcessState.ExitCode(); got != tc.want {
+			if got := exitCode(t, tc.args...); got != tc.want {
 				t.Errorf("exit code %d, want %d", got, tc.want)
 			}
 		})

@@ -11,6 +11,7 @@
 //	/file?path=P the content of a file in the container
 //	/exit?code=N ends the program with that code
 //	/health      200, or 503 after /health?set=bad (200 again after set=ok)
+//	/look?url=U  what U answers to the program, from within its network
 //
 // and on the same port over UDP it sends every packet back.
 package main
@@ -36,6 +37,7 @@ import (
 type options struct {
 	port       string
 	text       string
+	look       string
 	exit       int
 	after      time.Duration
 	ignoreTerm bool
@@ -61,6 +63,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	fs := flag.NewFlagSet("web", flag.ContinueOnError)
 	fs.StringVar(&o.port, "port", cmp.Or(getenv("NOMAD_PORT_http"), "8080"), "port to serve HTTP and the UDP echo on; none serves nothing")
 	fs.StringVar(&o.text, "text", "", "text to answer with")
+	fs.StringVar(&o.look, "look", "", "serve nothing, print what this URL answers and exit with 0, or with code 5 if it is not 2xx")
 	fs.IntVar(&o.exit, "exit", -1, "code to exit with, -after a time; -1 never exits")
 	fs.DurationVar(&o.after, "after", 0, "time until -exit")
 	fs.BoolVar(&o.ignoreTerm, "ignore-term", false, "ignore SIGTERM, SIGINT and SIGHUP")
@@ -105,6 +108,15 @@ func run(o options) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 3
 		}
+	}
+	if o.look != "" {
+		text, err := look(o.look)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 5
+		}
+		fmt.Print(text)
+		return 0
 	}
 	hog := allocate(o.allocMB)
 	code := wait(o)
@@ -187,6 +199,14 @@ func handler(o options, ends chan<- int) http.Handler {
 		}
 		_, _ = w.Write(b)
 	})
+	mux.HandleFunc("/look", func(w http.ResponseWriter, r *http.Request) {
+		text, err := look(r.FormValue("url"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		_, _ = io.WriteString(w, text)
+	})
 	mux.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.FormValue("code"))
 		ends <- code
@@ -201,6 +221,25 @@ func handler(o options, ends chan<- int) http.Handler {
 		}
 	})
 	return mux
+}
+
+// look asks another web server.
+func look(url string) (string, error) {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s: %s", resp.Status, b)
+	}
+	return string(b), err
 }
 
 // about is what / answers. Its fields are the contract with the tests.
