@@ -261,6 +261,9 @@ func (t *taskPlanner) planExited() {
 	case !t.ts.Prepared:
 		t.planBring()
 	case t.waitsForJoined():
+		if s, ok := t.deadOlder(); ok {
+			t.force(s) // that wait may have no end
+		}
 	default:
 		t.run(reason)
 	}

@@ -69,7 +69,7 @@ func (w *world) converged() {
 			continue
 		case c.State.Paused:
 			w.bad("converge: %s is paused", name)
-		case want[place] == "" && excused && w.stoppedUpdate(j.Name):
+		case want[place] == "" && excused && (w.stoppedUpdate(j.Name) || notYet(j, l)):
 			missing[j.Name] = append(missing[j.Name], place)
 		case want[place] == "":
 			w.bad("converge: %s runs for %s, which nobody wants (any more, or twice)", name, place)

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -185,6 +186,14 @@ func (w *world) stoppedUpdate(name string) bool {
 		}
 	}
 	return false
+}
+
+// notYet reports whether a container is of another spec, at an index that is
+// wanted: its turn has not come, as what was replaced before it is not healthy.
+func notYet(j *job.Job, l map[string]string) bool {
+	g := j.Group(l[job.LabelGroup])
+	i, err := strconv.Atoi(l[job.LabelAllocIndex])
+	return g != nil && err == nil && i < g.WantedCount(j.Type) && job.SpecHash(j, g) != l[job.LabelSpecHash]
 }
 
 // reasoned checks, of a job of which not all tasks run, that it is complete, or

@@ -22,6 +22,9 @@ const (
 	// aftermath is how long what people, programs and dockerd did to what runs
 	// may be the cause of what the agent does.
 	aftermath = time.Minute
+	// longRun is more than the longest drain of the tests: what has run for so
+	// long ran when its end was decided.
+	longRun = 15 * time.Second
 )
 
 // place is a task at an index of a group of a job.
@@ -84,7 +87,6 @@ func (w *world) departed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &w.life
-	l.trouble = time.Now()
 	clear(l.crashed)
 	clear(l.restarts)
 	maps.DeleteFunc(l.failed, func(_ taskKey, e ending) bool { return time.Since(e.at) < 5*time.Second })
@@ -365,11 +367,11 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 		return
 	}
 	w.mu.Lock()
-	excused := w.sight.excused || w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath || time.Since(w.seeing) < aftermath
+	excused := w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath
 	w.mu.Unlock()
 	since, runs := whole(ours, a.ID, g)
 	rec, _ := p.Store.Jobs.Get(a.Job)
-	if excused || !runs || time.Since(since) < aftermath || rec.Spec == nil || rec.Spec.Group(a.Group) == nil {
+	if excused || !runs || time.Since(since) < longRun || rec.Spec == nil || rec.Spec.Group(a.Group) == nil {
 		return
 	}
 	now := rec.Spec.Group(a.Group)
