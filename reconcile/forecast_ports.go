@@ -98,14 +98,14 @@ func foreseenPorts(reqs []job.PortRequest) []job.AllocPort {
 func (p *play) probe(in *JobInput) {
 	var passing map[string]bool
 	for _, a := range in.Allocs {
-		g := in.Record.Spec.Group(a.Spec.Group)
-		if g == nil || a.Spec.Desired != job.DesiredPrepare || a.Ended() {
+		spec := p.specs[a.Spec.ID] // which may be that of a generation that is put back
+		if spec == nil || a.Spec.Desired != job.DesiredPrepare || a.Ended() {
 			continue
 		}
 		if passing == nil {
 			passing = p.passing()
 		}
-		if err := p.test(a.Spec.ID, g.PortRequests(), p.leaving(a.Spec, passing)); err != nil {
+		if err := p.test(a.Spec.ID, spec.Group(a.Spec.Group).PortRequests(), p.leaving(a.Spec, passing)); err != nil {
 			in.PortBusy[a.Spec.ID] = err.Error()
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"reconciler/internal/job"
@@ -147,7 +148,9 @@ func (g *groupPlanner) judge() bool {
 	if d.Reverted {
 		outcome = fmt.Sprintf("generation %d was put back", d.Stable.Generation)
 	}
-	g.degrade(d.Failed.Reason, "%s; %s. Edit the job, or run: reconciler retry %s", d.Failed.Message, outcome, g.in.Name)
+	advice := ". Edit the job, or run: reconciler retry " + g.in.Name
+	cause := strings.TrimSuffix(d.Failed.Message, advice) // an error may end in the same words
+	g.degrade(d.Failed.Reason, "%s; %s%s", cause, outcome, advice)
 	return back
 }
 
