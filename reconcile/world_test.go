@@ -324,7 +324,9 @@ func (w *world) settle(limit int) int {
 // run lets time pass, and what is to be done in it be done.
 func (w *world) run(d time.Duration) {
 	end := w.now.Add(d)
-	for range 3000 {
+	// A step that fails for a name that is being removed is tried five times a
+	// second: so many for a few tasks in two minutes are no spin.
+	for range 20_000 {
 		acted, wake := w.planJob()
 		for _, id := range w.sorted() {
 			did, at := w.planAlloc(id)

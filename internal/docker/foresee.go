@@ -10,10 +10,9 @@ import (
 
 // Foresee reports, as an error, what Bring and Check would find wrong with a
 // task before they change anything: a network or a file that is missing, an
-// option that is refused, and the archive, if req names no image yet. It is a
-// pure read, also of the disk, so that a dry run may ask. What the task itself
-// is still to fetch is taken for good. An error of the kind job.Indeterminate
-// says that nobody knows.
+// option that is refused, and the archive, if req names no image yet. It is a pure read, also of the disk, so
+// that a dry run may ask. What the task itself is still to fetch is taken for
+// good. An error of the kind job.Indeterminate says that nobody knows.
 func (e *Engine) Foresee(ctx context.Context, req job.ContainerRequest) error {
 	if err := e.check(ctx, req, unmade{e.dirs}); err != nil && !fetched(req, err) {
 		return err

@@ -214,7 +214,10 @@ func (c *curator) collected() {
 // is thought to be under way.
 func (c *curator) recorded() {
 	have, st := c.e.Images(), c.agent.Store
-	for _, id := range st.Provenance.Keys() {
+	for id, prov := range st.Provenance.All() {
+		if prov.Size == 0 || prov.Source == "" {
+			c.bad("records: image %.19s came from %q and has %d bytes", id, prov.Source, prov.Size)
+		}
 		if _, there := have[id]; !there {
 			c.bad("records: image %.19s is gone and its provenance is kept", id)
 		}
