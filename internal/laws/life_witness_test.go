@@ -388,6 +388,7 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.noteUp(ours, p.Store) // what came up while no agent ran
 	if w.life.down[a.Job] == nil {
 		w.life.down[a.Job] = map[string]bool{}
 	}
