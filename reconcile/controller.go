@@ -49,6 +49,7 @@ type Config struct {
 	Artifacts Artifacts // nil if no task has any
 	Checks    Checks    // nil runs none
 	Auth      Auth      // nil if no task has any
+	Foresight Foresight // of Forecast; nil foresees no obstacle
 	Log       logrus.FieldLogger
 	// Ready is closed once the manifests were read in the light of what runs:
 	// what they do not want any more is not begun before. A nil channel is ready

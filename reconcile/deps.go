@@ -53,6 +53,15 @@ type Runtime interface {
 	Update(ctx context.Context, containerID string, limits job.Limits) error
 }
 
+// Foresight tells what would keep a task from getting what it needs.
+type Foresight interface {
+	// Foresee reports, as an error, what Runtime.Check would find wrong and, if
+	// req names no image yet, Runtime.Bring with an archive. It changes nothing
+	// anywhere, and ends when ctx does. An error of the kind job.Indeterminate
+	// says that nobody knows.
+	Foresee(ctx context.Context, req job.ContainerRequest) error
+}
+
 // Ports is the one owner of the host's ports.
 type Ports interface {
 	// Reserve takes all ports or none. What the allocation has already stays.

@@ -65,6 +65,8 @@ type play struct {
 	containers map[string][]observed.Container // by alloc id
 	images     playImages
 	probed     map[string]error // what Ports.Probe has answered
+	obstacles  map[string]error // what Foresight has answered, by alloc id and task
+	patience   time.Time        // until when it is waited for, by the real clock
 	seen       time.Time
 	gapFrom    time.Time
 	gapTo      time.Time
@@ -79,7 +81,7 @@ func (c *Controller) newPlay() *play {
 		records: c.Store.Jobs.All(), deploy: c.Store.Deployments.All(), highest: map[string]uint64{},
 		refusals: c.refusals.copied(), specs: map[string]*job.Job{}, made: map[string]*job.Job{}, allocs: map[string]*job.Alloc{},
 		containers: map[string][]observed.Container{}, images: newPlayImages(c.Observe.Images()),
-		probed: map[string]error{},
+		probed: map[string]error{}, obstacles: map[string]error{}, patience: time.Now().Add(foreseeWait),
 	}
 	engine := c.Observe.Status()
 	p.seen = engine.Since

@@ -12,7 +12,8 @@ import (
 
 func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 	a := p.allocs[id]
-	plan := PlanAlloc(p.allocInput(a))
+	in := p.allocInput(a)
+	plan := PlanAlloc(in)
 	ended := a.Status.EndedAt
 	changed := !slices.EqualFunc(a.Status.Conditions, plan.Status.Conditions, func(x, y job.Condition) bool { return x == y })
 	a.Status = plan.Status
@@ -27,6 +28,10 @@ func (p *play) planAlloc(id string) (acted bool, wake time.Time) {
 		// A create looks for its image first, and does nothing without it.
 		err := job.NewError(job.Retried, errImageGone, errors.New("the image is not there any more"))
 		a.Status.Tasks[s.Task] = stepFailed(a.Status.Tasks[s.Task], err, id+"/"+s.Task, p.now)
+	case s.Kind == StepBring && p.obstacle(in, a.Status, s) != nil:
+		ts := a.Status.Tasks[s.Task]
+		a.Status.Tasks[s.Task] = stepFailed(ts, p.obstacle(in, a.Status, s), id+"/"+s.Task, p.now)
+		return ts.LastError == nil, a.Status.Tasks[s.Task].NextRetry
 	default:
 		p.say(job.Forecast{Job: a.Spec.Job, Alloc: id, Task: s.Task, Do: string(s.Kind), What: s.String(), Reason: s.Reason, Fields: s.Fields})
 		p.do(a, s)

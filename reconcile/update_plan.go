@@ -128,8 +128,12 @@ func (g *groupPlanner) judge() bool {
 	if d.Failed == nil && g.updating() {
 		f := g.failure()
 		if d.Stable == nil && f != nil {
-			// Nothing has worked yet that a stop of the update could save.
-			g.degrade(f.Reason, "%s", f.Message)
+			// Nothing has worked yet that a stop of the update could save. An error
+			// says more than how long it has been so.
+			switch reason, _ := firstFailure(g.in); reason {
+			case "", ReasonCheckFailed, ReasonDockerCheckFailed:
+				g.degrade(f.Reason, "%s", f.Message)
+			}
 			return false
 		}
 		d.Failed = f

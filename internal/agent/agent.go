@@ -149,7 +149,7 @@ func (a *Agent) furnish(o Options) error {
 	a.Checks = check.New(a.Engine, log)
 	a.Watcher = desired.New(watcherConfig(o), st, runningJobs{a.gate}, log)
 	a.Controller = reconcile.New(reconcile.Config{
-		Node: a.node.get, Store: st, Observe: a.gate, Runtime: a.Engine,
+		Node: a.node.get, Store: st, Observe: a.gate, Runtime: a.Engine, Foresight: a.Engine,
 		Ports: newPorts(a.cfg, addr, a.Cache), Dirs: o.Dirs(dirs), Artifacts: dirs,
 		Checks: a.Checks, Auth: a.Watcher, Log: log,
 		Ready: a.Watcher.Decided(), Now: a.now,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"reconciler/desired"
+	"reconciler/internal/allocdir"
 	"reconciler/internal/docker"
 	"reconciler/internal/host"
 	"reconciler/internal/job"
@@ -46,8 +47,10 @@ func Forecast(ctx context.Context, o Options) ([]job.Forecast, error) {
 	if err := desired.Preview(watcherConfig(o), st, runningJobs{cache}); err != nil {
 		return nil, err
 	}
+	dirs := allocdir.New(st.Dir(), allocdir.LocalSources(o.Config.Client.Docker.VolumesEnabled))
+	engine := docker.New(api, engineOptions(o.Config), dockerDirs{dirs}, &provenance{st: st, now: o.Now}, o.Log)
 	controller := reconcile.New(reconcile.Config{
-		Node: newNodeInfo(o.Config, st.NodeID(), addr, cache).get, Store: st, Observe: cache,
+		Node: newNodeInfo(o.Config, st.NodeID(), addr, cache).get, Store: st, Observe: cache, Foresight: engine,
 		Ports: newPorts(o.Config, addr, cache), Log: o.Log, Now: o.Now,
 	})
 	return controller.Forecast()

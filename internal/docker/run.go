@@ -22,7 +22,7 @@ import (
 // earlier call made. It is started if it never ran; one that has ended
 // already is left as it is, for the caller to see.
 func (e *Engine) Run(ctx context.Context, req job.ContainerRequest) (containerID string, err error) {
-	cr, err := e.build(req)
+	cr, err := e.build(req, e.dirs)
 	if err != nil {
 		return "", err
 	}
@@ -38,19 +38,23 @@ func (e *Engine) Run(ctx context.Context, req job.ContainerRequest) (containerID
 // not know, a file or a network that is missing. It changes nothing but what
 // Dirs.Resolve does.
 func (e *Engine) Check(ctx context.Context, req job.ContainerRequest) error {
-	cr, err := e.build(req)
+	return e.check(ctx, req, e.dirs)
+}
+
+func (e *Engine) check(ctx context.Context, req job.ContainerRequest, dirs Dirs) error {
+	cr, err := e.build(req, dirs)
 	if err != nil {
 		return err
 	}
 	return e.NetworkExists(ctx, string(cr.HostConfig.NetworkMode))
 }
 
-func (e *Engine) build(req job.ContainerRequest) (CreateRequest, error) {
+func (e *Engine) build(req job.ContainerRequest, dirs Dirs) (CreateRequest, error) {
 	opts := e.opts
 	if opts.APIVersion == "" {
 		opts.APIVersion = e.api.ClientVersion()
 	}
-	return Build(req, opts, e.dirs)
+	return Build(req, opts, dirs)
 }
 
 // create makes the container or finds it. The image is leased from the look

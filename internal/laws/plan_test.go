@@ -301,6 +301,20 @@ func lines(list []deed, stopOnly bool) []string {
 	return out
 }
 
+// slotOf is where an action on an allocation takes place: "job g[index]".
+func slotOf(d deed) string {
+	f := strings.Fields(d.what)
+	return f[0] + " " + f[2]
+}
+
+// unreasoned takes the reasons out.
+func unreasoned(lines []string) []string {
+	for i, l := range lines {
+		lines[i], _, _ = strings.Cut(l, " (")
+	}
+	return lines
+}
+
 // deleted are the jobs that are deleted: until their grace is over the agent
 // keeps them as they are, and the plan does not wait for it.
 func (d deeds) deleted() map[string]bool {
@@ -319,6 +333,12 @@ func (d deeds) deleted() map[string]bool {
 // apart by what is done to them.
 func compare(want, got deeds) string {
 	sides, deleted := [2]map[string][]string{}, want.deleted()
+	raced := map[string]bool{} // slots whose predecessor is stopped while it is being repaired
+	for id, list := range want {
+		if i := slices.IndexFunc(list, isStop); i >= 0 && (overtaken(list) || overtaken(got[id])) {
+			raced[slotOf(list[i])] = true
+		}
+	}
 	for i, d := range []deeds{want, got} {
 		out := map[string][]string{}
 		for id, list := range d {
@@ -327,13 +347,20 @@ func compare(want, got deeds) string {
 				continue
 			}
 			if isNew(list) {
-				out["new"] = append(out["new"], strings.Join(lines(list, false), "; "))
+				told := lines(list, false)
+				if raced[slotOf(list[0])] {
+					told = unreasoned(told) // beside it or after it
+				}
+				out["new"] = append(out["new"], strings.Join(told, "; "))
 				continue
 			}
 			if slices.ContainsFunc(list, isStop) {
 				list = list[:len(list)-1] // an image may be asked for that is wanted no more a moment later
 			}
 			out[id] = lines(list, deleted[name] || overtaken(want[id]) || overtaken(got[id]))
+			if i := slices.IndexFunc(list, isStop); deleted[name] || i >= 0 && raced[slotOf(list[i])] {
+				out[id] = unreasoned(out[id]) // an update that goes on in the grace may come first
+			}
 		}
 		slices.Sort(out["new"])
 		sides[i] = out
