@@ -11,6 +11,7 @@ import (
 // ended may be behind the one that tells of the request.
 func TestRetryForgivesOnce(t *testing.T) {
 	w := lives(restarts(1, interval, 0, job.RestartFail))
+	w.seen = w.seen.Add(-24 * time.Hour) // nothing is out of sight
 	w.retryAt = w.now
 	w.run(time.Second)
 	w.did()
@@ -18,8 +19,9 @@ func TestRetryForgivesOnce(t *testing.T) {
 		if w.task("web").Phase != job.PhaseRunning {
 			break
 		}
+		c := w.current("web")
 		w.exit("web", 1)
-		w.current("web").FinishedAt = w.now.Add(-time.Hour)
+		c.FinishedAt = w.now.Add(-time.Hour)
 		w.run(time.Minute)
 	}
 	w.wantPhase(t, "web", job.PhaseFailed)
