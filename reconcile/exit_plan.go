@@ -15,7 +15,7 @@ func (t *taskPlanner) recordExit() string {
 	switch {
 	case !news:
 	case t.complete():
-	case exit.At.Before(passed(t.in.RetryAt, t.in.Now)):
+	case t.retrying && exit.At.Before(t.in.RetryAt):
 		t.unfail()
 	case t.outOfSight(exit.At) && exit.Stopped == "":
 		t.ts.Crashes, t.ts.NextRetry = 0, time.Time{}

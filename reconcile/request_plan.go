@@ -23,20 +23,20 @@ func (t *taskPlanner) planHeld() {
 	}
 }
 
-// retry forgets what failed before an operator asked to try again.
+// retry forgets what failed before an operator asked to try again. It does so
+// once for each request: how a container ended is told by a clock that may have
+// been set since, and a crash must not be forgiven for ever.
 func (t *taskPlanner) retry() {
 	at := passed(t.in.RetryAt, t.in.Now)
-	if at.IsZero() {
+	if at.IsZero() || t.ts.RetriedAt.Equal(at) {
 		return
 	}
-	if e := t.ts.LastError; e != nil && e.At.Before(at) {
+	t.ts.RetriedAt, t.retrying = at, true
+	if e := t.ts.LastError; e != nil && (e.At.Before(at) || e.Reason == errRestartsExhausted) {
 		t.ts.LastError, t.ts.Failures, t.ts.NextRetry = nil, 0, time.Time{}
 	}
-	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.FailedGeneration != 0 && t.ts.LastError == nil {
-		t.unfail()
-	}
 	// Only a crash is forgotten: a wait that has another cause holds.
-	if e := t.ts.LastExit; e != nil && e.At.Before(at) && t.ts.LastError == nil && t.ts.Crashes+t.ts.WindowRestarts > 0 {
+	if t.ts.LastExit != nil && t.ts.LastError == nil && (t.ts.FailedGeneration != 0 || t.ts.Crashes+t.ts.WindowRestarts > 0) {
 		t.unfail()
 	}
 }

@@ -21,6 +21,7 @@ type taskPlanner struct {
 	leaderDone bool // the leader of the allocation, another task, has ended
 	leaderLive bool // it has a container that runs
 
+	retrying bool // an operator has asked to try again since the last look
 	ts       job.TaskStatus
 	step     Step
 	wakeAt   time.Time

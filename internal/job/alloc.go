@@ -110,6 +110,8 @@ type TaskStatus struct {
 	// the interval that began at WindowStart.
 	WindowStart    time.Time `json:"window_start,omitzero"`
 	WindowRestarts int       `json:"window_restarts,omitempty"`
+	// RetriedAt is the operator's request to try again that was acted on last.
+	RetriedAt time.Time `json:"retried_at,omitzero"`
 	// FailedGeneration is the generation in which the restarts were used up.
 	FailedGeneration uint64   `json:"failed_generation,omitempty"`
 	LastExit         *Exit    `json:"last_exit,omitempty"`

@@ -22,6 +22,12 @@ var lifeCrashStories = []crashStory{
 		wait:   40 * time.Second,
 	},
 	{
+		name:   "update one by one",
+		before: func(w *world) { w.save("a.hcl", hcl(spec{name: "a", tag: "1", count: 2, life: life{Volume: true}})) },
+		then:   func(w *world) { w.save("a.hcl", hcl(spec{name: "a", tag: "2", count: 2, life: life{Volume: true}})) },
+		wait:   30 * time.Second,
+	},
+	{
 		name:   "auto_revert",
 		before: func(w *world) { w.save("a.hcl", hcl(served("1", updateBlock{Healthy: 10, Revert: true}))) },
 		then: func(w *world) {

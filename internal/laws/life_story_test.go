@@ -80,7 +80,7 @@ func (p *people) onLives(s step) bool {
 	case "hold":
 		p.ask(name, reconcile.Hold)
 	case "release":
-		p.ask(name, reconcile.Release)
+		p.release(name)
 	case "retry":
 		p.ask(name, reconcile.Retry)
 	case "other rack":
@@ -103,6 +103,18 @@ func (p *people) ask(name string, what func(*store.DeploymentRecord, time.Time))
 	if p.agent != nil {
 		_ = p.agent.Controller.Ask(p.Context(), name, what)
 	}
+}
+
+// release ends a hold. The clock is not ahead of dockerd's then: what ended after
+// the release would seem to have ended in the hold.
+func (p *people) release(name string) {
+	if p.agent == nil {
+		return
+	}
+	if d, _ := p.agent.Store.Deployments.Get(name); !d.HoldSince.IsZero() {
+		p.skew.Store(min(0, p.skew.Load()))
+	}
+	p.ask(name, reconcile.Release)
 }
 
 // move is another meta of the host, which the agent reads when it starts.
@@ -132,7 +144,7 @@ func (p *people) rest() {
 func (p *people) retried() {
 	p.pardoned("")
 	for name := range p.agent.Store.Jobs.All() {
-		p.ask(name, reconcile.Release)
+		p.release(name)
 		p.ask(name, reconcile.Retry)
 	}
 	for _, c := range p.running("") {
