@@ -6,8 +6,9 @@
 // engine), then lists all containers and images, inspects the containers of
 // ours, and from then on follows: an event names a container, and that one is
 // inspected; its content is not believed. A list every minute catches what no
-// event told, and an inspect of all of ours every five what no list tells. Whatever breaks the session (the stream ends or falls silent, a
-// list fails) starts another one with backoff, from the subscription on.
+// event told, and an inspect of all of ours every five what no list tells.
+// Whatever breaks the session (the stream ends or falls silent, a list fails)
+// starts another one with backoff, from the subscription on.
 //
 // # Promises
 //
