@@ -46,3 +46,22 @@ func TestRetryAfterTheClockWasSetBack(t *testing.T) {
 	w.run(time.Minute)
 	w.wantPhase(t, "web", job.PhaseRunning)
 }
+
+// A clock that is set back does not put off the restart that a failing check
+// asks for.
+func TestCheckRestartAfterTheClockWasSetBack(t *testing.T) {
+	w := lives(service("web", healthCheck(&job.CheckRestart{Limit: 3, Grace: job.Duration(time.Second)})))
+	first := w.current("web").ID
+	w.verdict = func(c job.CheckTarget) job.CheckStatus {
+		if c.Container == first {
+			return job.CheckCritical
+		}
+		return job.CheckPassing
+	}
+	w.run(5 * time.Second)
+	w.now = w.now.Add(-time.Hour)
+	w.run(time.Minute)
+	if w.current("web").ID == first {
+		t.Errorf("not restarted:\n%s", tail(w.log))
+	}
+}
