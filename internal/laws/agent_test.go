@@ -52,6 +52,7 @@ func (w *world) start() {
 		return
 	}
 	w.agent = &process{Agent: a, w: w, tap: tap}
+	w.arrived(w.agent)
 	w.sees(false)
 	w.live.Store(w.agent)
 	w.agent.run()

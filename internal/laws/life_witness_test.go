@@ -56,6 +56,7 @@ type lives struct {
 	moved     bool                       // the host has changed: what runs stays
 	astray    map[string]time.Time       // services whose container does not run, since when
 	down      map[string]map[string]bool // by job: indexes that we took down and that are not up again
+	leaving   map[string]bool            // allocations whose end an earlier process has decided, on what ran then
 }
 
 func newLives() lives {
@@ -64,6 +65,17 @@ func newLives() lives {
 		restarts: map[taskKey][]time.Time{}, failed: map[taskKey]ending{}, unmet: map[string]time.Time{},
 		astray: map[string]time.Time{}, down: map[string]map[string]bool{},
 	}
+}
+
+// arrived notes what the process that starts finds decided.
+func (w *world) arrived(a *process) {
+	leaving := map[string]bool{}
+	for id, spec := range a.Store.AllocSpecs.All() {
+		leaving[id] = spec.Desired == job.DesiredStop
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.life.leaving = leaving
 }
 
 // troubled notes that people, programs or dockerd have touched what runs.
@@ -371,11 +383,11 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 		return
 	}
 	w.mu.Lock()
-	excused := w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath
+	excused, left := w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath, w.life.leaving[a.ID]
 	w.mu.Unlock()
 	since, runs := whole(ours, a.ID, g)
 	rec, _ := p.Store.Jobs.Get(a.Job)
-	if excused || !runs || time.Since(since) < longRun || rec.Spec == nil || rec.Spec.Group(a.Group) == nil {
+	if excused || left || !runs || time.Since(since) < longRun || rec.Spec == nil || rec.Spec.Group(a.Group) == nil {
 		return
 	}
 	now := rec.Spec.Group(a.Group)
