@@ -57,9 +57,11 @@ func TestPasswordEdit(t *testing.T) {
 	// job's credentials are forgotten.
 	r.save("web.hcl", authManifest("r.example/a:1", "v", "third-canary"))
 	r.wantAuth("v", "third-canary")
-	if rec, _ := r.st.Jobs.Get("web"); rec.Generation != before.Generation+1 {
-		t.Errorf("generation %d", rec.Generation)
-	}
+	// The credentials are there first: who sees the new spec finds them.
+	r.eventually("the next generation", func() bool {
+		rec, _ := r.st.Jobs.Get("web")
+		return rec.Generation == before.Generation+1
+	})
 	<-asked
 	r.save("web.hcl", "task \"web\" {")
 	r.wantProblem("web.hcl", "Unclosed")

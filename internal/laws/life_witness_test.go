@@ -383,7 +383,9 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 		return
 	}
 	w.mu.Lock()
-	excused, left := w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath, w.life.leaving[a.ID]
+	// An agent that has just come finds what people did while there was none.
+	excused := w.faulty || w.engineAway || time.Since(w.life.trouble) < aftermath || time.Since(w.seeing) < aftermath
+	left := w.life.leaving[a.ID]
 	w.mu.Unlock()
 	since, runs := whole(ours, a.ID, g)
 	rec, _ := p.Store.Jobs.Get(a.Job)
