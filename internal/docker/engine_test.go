@@ -175,6 +175,12 @@ func (s *script) setImage(ref, id string) {
 	s.images[ref] = id
 }
 
+func (s *script) dropImage(ref string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.images, ref)
+}
+
 func (s *script) count(call string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

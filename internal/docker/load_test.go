@@ -146,9 +146,7 @@ func TestLoadWhenAbsentOrChanged(t *testing.T) {
 			if second := step("changed", 2); second.ID == first.ID {
 				t.Errorf("still %s", first.ID)
 			}
-			s.mu.Lock()
-			delete(s.images, webRef)
-			s.mu.Unlock()
+			s.dropImage(webRef)
 			step("image removed", 3)
 			e.loaded = newLoadedArchives() // a restart of the agent
 			want := 3

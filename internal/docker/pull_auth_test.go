@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,14 +229,14 @@ func TestPullsAreSharedByName(t *testing.T) {
 // waits.
 func TestPullTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T, s *script, e *Engine, books *memory) {
-		cancelled := 0
+		var cancelled atomic.Int32 // by the handlers, which nothing orders among themselves
 		s.pull = func(r *http.Request, ref string, w stream) {
 			for range 90 {
 				w.say(`{"status":"Downloading","id":"a"}`)
 				select {
 				case <-time.After(time.Second):
 				case <-r.Context().Done():
-					cancelled++
+					cancelled.Add(1)
 					return
 				}
 			}
@@ -252,17 +253,16 @@ func TestPullTimeout(t *testing.T) {
 		patient := bring(t.Context(), e, job.ImageRequest{Ref: redis})
 		hasty := bring(t.Context(), e, job.ImageRequest{Ref: redis, Timeout: 10 * time.Second})
 		timedOut("hasty", <-hasty, 10*time.Second)
-		if b := <-patient; b.err != nil || b.res.ID != "sha256:1" || cancelled != 0 {
-			t.Errorf("the patient one: %+v, %d cancelled", b, cancelled)
+		if b := <-patient; b.err != nil || b.res.ID != "sha256:1" || cancelled.Load() != 0 {
+			t.Errorf("the patient one: %+v, %d cancelled", b, cancelled.Load())
 		}
 
-		s.setImage(redis, "")
-		delete(s.images, redis)
+		s.dropImage(redis)
 		start = time.Now()
 		timedOut("alone", <-bring(t.Context(), e, job.ImageRequest{Ref: redis, Timeout: 20 * time.Second}), 20*time.Second)
 		synctest.Wait()
-		if cancelled != 1 || len(e.Progress()) > 0 || len(books.openIntents()) > 0 {
-			t.Errorf("%d cancelled, %v", cancelled, e.Progress())
+		if cancelled.Load() != 1 || len(e.Progress()) > 0 || len(books.openIntents()) > 0 {
+			t.Errorf("%d cancelled, %v", cancelled.Load(), e.Progress())
 		}
 
 		// A local copy stands in, as for a registry that does not answer.

@@ -14,9 +14,7 @@ func TestRemoveImageThatGoesMeanwhile(t *testing.T) {
 		s.setImage(ref, "sha256:1")
 		p.Done(ref, "sha256:1", true, 1)
 		s.handle["DELETE /images/"+ref] = func(w http.ResponseWriter, _ *http.Request) {
-			s.mu.Lock()
-			delete(s.images, ref)
-			s.mu.Unlock()
+			s.dropImage(ref)
 			stream{w}.status(http.StatusNotFound, "no such image")
 		}
 		if err := e.RemoveImage(t.Context(), "sha256:1", []string{ref}); err != nil {
