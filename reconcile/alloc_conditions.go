@@ -79,18 +79,18 @@ const ReasonComplete = "Complete"
 // completed reports whether an allocation has done what it is for: every task
 // has exited with 0, or was stopped after its leader had.
 func completed(in AllocInput, status job.AllocStatus) bool {
-	if in.Group == nil || in.Job.Type != job.TypeBatch {
+	if in.Job != nil && in.Job.Type != job.TypeBatch {
 		return false
 	}
 	done := false
-	for _, t := range in.Group.Tasks {
-		phase := status.Tasks[t.Name].Phase
+	for _, name := range planNames(in, status) {
+		phase := status.Tasks[name].Phase
 		if phase != job.PhaseComplete && phase != job.PhaseEnded {
 			return false
 		}
 		done = done || phase == job.PhaseComplete
 	}
-	return done && len(in.Group.Tasks) > 0
+	return done
 }
 
 // startedAt is when the last task of the allocation was first seen to run.

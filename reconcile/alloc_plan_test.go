@@ -340,6 +340,16 @@ func TestPlanAlloc(t *testing.T) {
 			allocInput(func(in *AllocInput) { in.Job, in.Group = nil, nil }, with(observed.Exited, 1)),
 			"start web (SpecUnknown)", job.PhaseStarting, 0,
 		},
+		{
+			"spec unknown: work that is done",
+			allocInput(func(in *AllocInput) { in.Job, in.Group = nil, nil }, with(observed.Exited, 1, workThatEnds)),
+			"nothing", job.PhaseComplete, 0,
+		},
+		{
+			"spec unknown: work that failed",
+			allocInput(func(in *AllocInput) { in.Job, in.Group = nil, nil }, with(observed.Exited, 1, workThatEnds, func(c *observed.Container) { c.ExitCode = 3 })),
+			"start web (SpecUnknown)", job.PhaseStarting, 0,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan := PlanAlloc(tt.in)
@@ -487,3 +497,5 @@ func TestSecondTaskIsAskedForToo(t *testing.T) {
 		t.Errorf("step %v asks %v, want that side's latest is asked for", s, s.Ask)
 	}
 }
+
+func workThatEnds(c *observed.Container) { c.Identity.Type, c.ExitCode = job.TypeBatch, 0 }

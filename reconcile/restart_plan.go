@@ -89,7 +89,15 @@ func (t *taskPlanner) complete() bool {
 		exit.Error == "" && exit.Stopped == ""
 }
 
-func (t *taskPlanner) batch() bool { return t.in.Job != nil && t.in.Job.Type == job.TypeBatch }
+// batch reports whether the task is work that ends. Where nobody knows the spec
+// any more, the container tells: a migration must not run twice because a state
+// file was lost.
+func (t *taskPlanner) batch() bool {
+	if t.in.Job != nil {
+		return t.in.Job.Type == job.TypeBatch
+	}
+	return t.cur != nil && t.cur.Identity.Type == job.TypeBatch
+}
 
 // done says in the status that the task needs no further container, and
 // reports whether that is so: it is complete, or its restarts are used up. A

@@ -271,7 +271,8 @@ func (t *taskPlanner) planExited() {
 }
 
 // planUnknown keeps an allocation alive of which nobody knows the spec: what
-// runs is left alone, what died is started again as it is.
+// runs is left alone, what died is started again as it is, but for work that
+// is done.
 func (t *taskPlanner) planUnknown() {
 	switch {
 	case t.cur == nil:
@@ -289,7 +290,7 @@ func (t *taskPlanner) planUnknown() {
 		if t.cur.State != observed.Created {
 			t.recordExit()
 		}
-		if !t.resting() {
+		if !t.done() && !t.resting() {
 			t.ts.Phase = job.PhaseStarting
 			t.do(t.on(t.cur, StepStart, ReasonSpecUnknown))
 		}

@@ -23,6 +23,7 @@ const (
 	LabelSpecHash   = "reconciler.spec_hash"
 	LabelPorts      = "reconciler.ports"
 	LabelImageOurs  = "reconciler.image_ours"
+	LabelType       = "reconciler.type"
 )
 
 // Identity is what a container of ours says about itself. It suffices to
@@ -40,6 +41,9 @@ type Identity struct {
 	SpecHash   string      `json:"spec_hash"`
 	Ports      []AllocPort `json:"ports,omitempty"` // of the whole allocation
 	ImageOurs  bool        `json:"image_ours,omitempty"`
+	// Type is the job's: whether an exit with 0 is the end of the work. Empty on
+	// a container that has no such label: nobody knows.
+	Type Type `json:"type,omitempty"`
 }
 
 // Labels returns the labels that carry id.
@@ -52,7 +56,7 @@ func (id Identity) Labels() map[string]string {
 		}
 		ports = b
 	}
-	return map[string]string{
+	labels := map[string]string{
 		LabelNodeID:     id.NodeID,
 		LabelNode:       id.Node,
 		LabelJob:        id.Job,
@@ -66,6 +70,10 @@ func (id Identity) Labels() map[string]string {
 		LabelPorts:      string(ports),
 		LabelImageOurs:  strconv.FormatBool(id.ImageOurs),
 	}
+	if id.Type != "" {
+		labels[LabelType] = string(id.Type)
+	}
+	return labels
 }
 
 // ParseLabels reads the identity of a container. ok is false, without an
@@ -85,6 +93,7 @@ func ParseLabels(labels map[string]string) (id Identity, ok bool, err error) {
 		Task:     labels[LabelTask],
 		AllocID:  labels[LabelAllocID],
 		SpecHash: labels[LabelSpecHash],
+		Type:     Type(labels[LabelType]),
 	}
 	for _, l := range []struct{ label, value string }{
 		{LabelJob, id.Job}, {LabelGroup, id.Group}, {LabelTask, id.Task}, {LabelAllocID, id.AllocID},

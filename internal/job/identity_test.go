@@ -30,6 +30,7 @@ func genIdentity() *rapid.Generator[Identity] {
 			Attempt:    rapid.IntRange(0, 1<<31-1).Draw(t, "attempt"),
 			SpecHash:   "v1:" + rapid.StringMatching(`[0-9a-f]{0,64}`).Draw(t, "hash"),
 			ImageOurs:  rapid.Bool().Draw(t, "image ours"),
+			Type:       rapid.SampledFrom([]Type{"", TypeService, TypeBatch, "of a later version"}).Draw(t, "type"),
 			Ports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) AllocPort {
 				return AllocPort{
 					Label:  rapid.StringMatching(`[A-Za-z0-9_-]{1,20}`).Draw(t, "label"),
@@ -67,7 +68,7 @@ func TestIdentityLabelsRoundTrip(t *testing.T) {
 // TestIdentityLabelsComplete: every label has our prefix, so that a manifest
 // cannot set one, and none is left out.
 func TestIdentityLabelsComplete(t *testing.T) {
-	labels := Identity{}.Labels()
+	labels := Identity{Type: TypeBatch}.Labels()
 	for k := range labels {
 		if !strings.HasPrefix(k, LabelPrefix) {
 			t.Errorf("label %q is outside %q", k, LabelPrefix)
@@ -75,7 +76,7 @@ func TestIdentityLabelsComplete(t *testing.T) {
 	}
 	for _, k := range []string{
 		LabelNodeID, LabelNode, LabelJob, LabelGroup, LabelTask, LabelAllocID, LabelAllocIndex,
-		LabelGeneration, LabelAttempt, LabelSpecHash, LabelPorts, LabelImageOurs,
+		LabelGeneration, LabelAttempt, LabelSpecHash, LabelPorts, LabelImageOurs, LabelType,
 	} {
 		if _, ok := labels[k]; !ok {
 			t.Errorf("label %q is missing", k)
@@ -242,7 +243,7 @@ func presentKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for _, k := range []string{
 		LabelNodeID, LabelNode, LabelJob, LabelGroup, LabelTask, LabelAllocID, LabelAllocIndex,
-		LabelGeneration, LabelAttempt, LabelSpecHash, LabelPorts, LabelImageOurs,
+		LabelGeneration, LabelAttempt, LabelSpecHash, LabelPorts, LabelImageOurs, LabelType,
 	} {
 		if _, ok := m[k]; ok {
 			keys = append(keys, k)

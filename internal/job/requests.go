@@ -58,6 +58,6 @@ func (r ContainerRequest) Identity() Identity {
 		Job: r.Job.Name, Group: r.Group.Name, Task: r.Task.Name,
 		AllocID: r.Alloc.ID, AllocIndex: r.Alloc.Index,
 		Generation: r.Alloc.Generation, Attempt: r.Attempt, SpecHash: r.Alloc.SpecHash,
-		Ports: r.Alloc.Ports, ImageOurs: r.ImageOurs,
+		Ports: r.Alloc.Ports, ImageOurs: r.ImageOurs, Type: r.Job.Type,
 	}
 }

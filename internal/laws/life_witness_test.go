@@ -155,7 +155,7 @@ func started(c container.InspectResponse) time.Time {
 // checkLives holds what runs against what has happened. The caller holds w.mu.
 func (w *world) checkLives(ours []container.InspectResponse, st *store.Store) {
 	for _, c := range ours {
-		w.checkDone(c, st)
+		w.checkDone(c)
 		w.checkRestarts(c, st)
 		w.checkFailed(c)
 		w.checkPlaced(c)
@@ -169,13 +169,9 @@ func (w *world) checkLives(ours []container.InspectResponse, st *store.Store) {
 	w.checkServices(ours, st)
 }
 
-// checkDone: what has done its work is not started again, as long as anybody
-// knows that it is work that ends: after a loss of the state its file says so.
-func (w *world) checkDone(c container.InspectResponse, st *store.Store) {
+// checkDone: what has done its work is not started again.
+func (w *world) checkDone(c container.InspectResponse) {
 	l := c.Config.Labels
-	if st == nil || first(st.Jobs.Get(l[job.LabelJob])).Spec == nil {
-		return
-	}
 	e, ok := w.life.done[placeOf(l)]
 	if ok && l["law.batch"] != "" && e.hash == l[job.LabelSpecHash] && started(c).After(e.at) && w.life.counts(l[job.LabelJob], e.at) {
 		w.badLocked("batch: %s runs, and had exited with 0 at %s", c.Name, e.at.Format("15:04:05.000"))
