@@ -144,6 +144,9 @@ func healthyCondition(in AllocInput, status job.AllocStatus, running job.Conditi
 			return job.False, ReasonDockerCheckFailed, "task " + c.Identity.Task, time.Time{}
 		default:
 			last = later(last, c.StartedAt)
+			if looks {
+				last = later(last, status.Tasks[c.Identity.Task].HealthSince)
+			}
 		}
 	}
 	if looks {

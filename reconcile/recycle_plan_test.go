@@ -413,3 +413,40 @@ func TestServiceIsThereWhileItWorks(t *testing.T) {
 	w.planAlloc("alloc-001")
 	want("stopping", "none")
 }
+
+// An image's HEALTHCHECK has passed for min_healthy_time, as any other check,
+// before others may be sent to it; what was healthy when it was first looked at
+// counts from its start.
+func TestHealthyForLongEnough(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		says []string // each for 30 seconds
+		want time.Duration
+	}{
+		{"passes at last", []string{dockerStarting, "healthy"}, 40 * time.Second},
+		{"passes again", []string{"healthy", dockerStarting, "healthy"}, 70 * time.Second},
+		{"found healthy", []string{"healthy"}, 10 * time.Second},
+		{"has none", []string{""}, 10 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := allocInput(with(observed.Running, 1))
+			start := in.Now
+			in.Containers[0].StartedAt = start
+			var healthy time.Duration
+			for i := range 100 {
+				since := time.Duration(i) * time.Second
+				in.Now = start.Add(since)
+				in.Containers[0].Health = tt.says[min(i/30, len(tt.says)-1)]
+				in.Status = PlanAlloc(in).Status
+				if c, _ := job.FindCondition(in.Status.Conditions, job.CondHealthy); c.Status != job.True {
+					healthy = 0
+				} else if healthy == 0 {
+					healthy = since
+				}
+			}
+			if healthy != tt.want {
+				t.Errorf("healthy after %s, want %s", healthy, tt.want)
+			}
+		})
+	}
+}

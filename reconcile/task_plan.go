@@ -181,6 +181,7 @@ func (t *taskPlanner) planRunning() {
 	if t.cur.Partial {
 		return // since when, and with which limits, a list does not tell
 	}
+	t.noteHealth()
 	ts.RunningSince = t.cur.StartedAt
 	ts.FailedGeneration = 0
 	if t.recycle() {
@@ -198,6 +199,22 @@ func (t *taskPlanner) planRunning() {
 		} else {
 			ts.Crashes = 0
 		}
+	}
+}
+
+// noteHealth takes what the container's HEALTHCHECK says into the record.
+func (t *taskPlanner) noteHealth() {
+	ts := &t.ts
+	if !ts.RunningSince.Equal(t.cur.StartedAt) {
+		ts.Health, ts.HealthSince = "", time.Time{}
+	}
+	if t.cur.Health != ts.Health {
+		// Nobody knows since when the first word of a container holds: as a
+		// container without a HEALTHCHECK, it counts from its start.
+		if ts.Health != "" {
+			ts.HealthSince = t.in.Now.UTC()
+		}
+		ts.Health = t.cur.Health
 	}
 }
 

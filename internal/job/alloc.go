@@ -91,11 +91,16 @@ type TaskStatus struct {
 	Phase Phase `json:"phase"`
 	// Attempt numbers the containers of the task, from 1; 0 before the first.
 	// The current container is the one whose label carries the highest.
-	Attempt       int       `json:"attempt"`
-	Prepared      bool      `json:"prepared,omitempty"`
-	Image         string    `json:"image,omitempty"`    // canonical reference
-	ImageID       string    `json:"image_id,omitempty"` // what it resolved to for this alloc
-	RunningSince  time.Time `json:"running_since,omitzero"`
+	Attempt      int       `json:"attempt"`
+	Prepared     bool      `json:"prepared,omitempty"`
+	Image        string    `json:"image,omitempty"`    // canonical reference
+	ImageID      string    `json:"image_id,omitempty"` // what it resolved to for this alloc
+	RunningSince time.Time `json:"running_since,omitzero"`
+	// Health is what Docker's HEALTHCHECK said when it was looked at last, and
+	// HealthSince when it was first seen to say so; zero if it has said nothing
+	// else since the container's start.
+	Health        string    `json:"health,omitempty"`
+	HealthSince   time.Time `json:"health_since,omitzero"`
 	Restarts      int       `json:"restarts,omitempty"`      // containers started after a crash
 	Crashes       int       `json:"crashes,omitempty"`       // in a row; forgotten after CrashForget of running
 	Failures      int       `json:"failures,omitempty"`      // failed steps in a row
