@@ -189,14 +189,13 @@ func (w *world) checkRestarts(c container.InspectResponse, st *store.Store) {
 		return
 	}
 	delete(w.life.crashed, key)
-	if !w.life.counts(l[job.LabelJob], e.at) || st == nil {
+	if st == nil || !w.life.counts(l[job.LabelJob], e.at.Add(-moment)) {
+		return // what was edited a moment ago may not be known yet
+	}
+	g := heldTo(st, first(st.AllocSpecs.Get(key.alloc)))
+	if g == nil || g.Task(key.task) == nil {
 		return
 	}
-	rec, _ := st.Jobs.Get(l[job.LabelJob])
-	if rec.Spec == nil || rec.Spec.Group(l[job.LabelGroup]) == nil || rec.Spec.Group(l[job.LabelGroup]).Task(key.task) == nil {
-		return
-	}
-	g := rec.Spec.Group(l[job.LabelGroup])
 	r := g.RestartOf(g.Task(key.task))
 	if r == nil || !w.life.counts(l[job.LabelJob], e.at.Add(-r.Interval.Std())) && r.Attempts > 0 {
 		return
@@ -214,7 +213,8 @@ func (w *world) checkRestarts(c container.InspectResponse, st *store.Store) {
 		}
 	}
 	if n > most {
-		w.badLocked("restart: %s is restart %d within %s, and %d attempts are allowed", c.Name, n, r.Interval.Std(), r.Attempts)
+		w.badLocked("restart: %s of %s, attempt %d, is restart %d within %s after the exit of attempt %d at %s, and %d attempts are allowed",
+			c.Name, l[job.LabelJob], attempt, n, r.Interval.Std(), e.attempt, e.at.Format("15:04:05.000"), r.Attempts)
 	}
 }
 
@@ -302,6 +302,17 @@ func specOf(st *store.Store, a job.AllocSpec) *job.Group {
 		}
 	}
 	return nil
+}
+
+// heldTo is the group that an allocation is held to: the newest that it is made
+// from, for what changes in place; nil if that is not known.
+func heldTo(st *store.Store, a job.AllocSpec) *job.Group {
+	if spec := first(st.Jobs.Get(a.Job)).Spec; spec != nil {
+		if g := spec.Group(a.Group); g != nil && job.SpecHash(spec, g) == a.SpecHash {
+			return g
+		}
+	}
+	return specOf(st, a)
 }
 
 // checkServices: nobody is sent for long to what does not run.
