@@ -21,13 +21,14 @@ type Cache struct {
 	sameClock bool
 	again     chan struct{} // 1-slot: list the containers now
 
-	mu       sync.RWMutex
-	tbl      *table
-	images   []Image
-	imageSeq uint64 // the request that told images
-	engine   Engine
-	status   Status
-	session  uint64 // number of the running session
+	mu        sync.RWMutex
+	tbl       *table
+	images    []Image
+	imageSeq  uint64 // the request that told images
+	imagesErr error  // why they are not known; nil if the last list of them was good
+	engine    Engine
+	status    Status
+	session   uint64 // number of the running session
 
 	recMu sync.Mutex // makes the records follow the table one at a time
 
@@ -103,12 +104,13 @@ func (c *Cache) ByName(name string) (Container, bool) {
 	return c.tbl.named(name)
 }
 
-// Images returns all images on the engine, by id. ok is Synced: if it is
-// false, this is what was last seen. The slice must not be written to.
+// Images returns all images on the engine, by id. ok is false while the cache
+// is not Synced, and while the engine cannot list them: this is what was last
+// seen then. The slice must not be written to.
 func (c *Cache) Images() (all []Image, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.images, c.status.Connected
+	return c.images, c.status.Connected && c.imagesErr == nil
 }
 
 // begin opens a request to the engine; who calls it must call end.

@@ -7,8 +7,9 @@
 // ours, and from then on follows: an event names a container, and that one is
 // inspected; its content is not believed. A list every minute catches what no
 // event told, and an inspect of all of ours every five what no list tells.
-// Whatever breaks the session (the stream ends or falls silent, a list fails)
-// starts another one with backoff, from the subscription on.
+// Whatever breaks the session (the stream ends or falls silent, a list of
+// containers fails) starts another one with backoff, from the subscription on.
+// An engine that answers and cannot list its images leaves only those unknown.
 //
 // # Promises
 //

@@ -80,7 +80,7 @@ func (s *session) checkMute() error {
 // followImages lists the images now and then, and soon after an event about
 // one.
 func (s *session) followImages(ctx context.Context) error {
-	next := time.NewTimer(jittered(relistImages))
+	next := time.NewTimer(jittered(s.imagesEvery()))
 	defer next.Stop()
 	for {
 		select {
@@ -94,9 +94,18 @@ func (s *session) followImages(ctx context.Context) error {
 			default:
 			}
 		}
-		if err := s.cache.RefreshImages(ctx); err != nil {
+		if err := s.listImages(ctx); err != nil {
 			return err
 		}
-		next.Reset(jittered(relistImages))
+		next.Reset(jittered(s.imagesEvery()))
 	}
+}
+
+// imagesEvery is how long a list of images is good for; one that failed is
+// asked for again sooner.
+func (s *session) imagesEvery() time.Duration {
+	if s.cache.imagesProblem() != nil {
+		return relistEvery
+	}
+	return relistImages
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // RefreshImages lists the images now and returns when the cache shows them.
-// A list that fails changes nothing.
+// A list that fails changes none of them.
 func (c *Cache) RefreshImages(ctx context.Context) error {
 	t := c.begin()
 	defer c.end(t)
@@ -32,7 +32,8 @@ func (c *Cache) RefreshImages(ctx context.Context) error {
 	return nil
 }
 
-// setImages reports whether images are newer than what is there, and differ.
+// setImages reports whether images are newer than what is there, and differ or
+// were not known.
 func (c *Cache) setImages(t ticket, images []Image) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,11 +41,41 @@ func (c *Cache) setImages(t ticket, images []Image) bool {
 		return false
 	}
 	c.imageSeq = t.seq
-	if reflect.DeepEqual(c.images, images) {
+	was := c.imagesErr
+	c.imagesErr = nil
+	if was == nil && reflect.DeepEqual(c.images, images) {
 		return false
 	}
 	c.images = images
 	return true
+}
+
+// listImages is RefreshImages, and an error only if the engine is away. Some
+// engines cannot list any image while one of them is broken; that is no reason
+// to look away from the containers. The images are unknown until they can.
+func (s *session) listImages(ctx context.Context) error {
+	c := s.cache
+	was := c.imagesProblem()
+	err := c.RefreshImages(ctx)
+	switch {
+	case err == nil && was != nil:
+		c.log.Info("images can be listed again")
+	case err == nil || away(ctx, err):
+		return err
+	case was == nil:
+		c.log.WithError(err).Warn("images cannot be listed: none is removed until they can")
+	}
+	c.mu.Lock()
+	c.imagesErr = err
+	c.mu.Unlock()
+	return nil
+}
+
+// imagesProblem is why the images are not known, nil if they are.
+func (c *Cache) imagesProblem() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.imagesErr
 }
 
 func fromImages(list []image.Summary) []Image {

@@ -100,7 +100,7 @@ func (s *session) fill(ctx context.Context, engine Engine) error {
 	if _, err := s.cache.relist(ctx, true); err != nil {
 		return err
 	}
-	if err := s.cache.RefreshImages(ctx); err != nil {
+	if err := s.listImages(ctx); err != nil {
 		return err
 	}
 	if !s.synced(ctx, engine) {

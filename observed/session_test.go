@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/docker/docker/api/types/image"
 )
 
 func TestAwayIsUnknownAndNothingChanges(t *testing.T) {
@@ -88,39 +90,79 @@ func TestReconnectIsQuick(t *testing.T) {
 }
 
 func TestFailedListKeepsEverything(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		set  func(*fakeEngine, error)
-	}{
-		{"containers", func(f *fakeEngine, err error) { f.listErr = err }},
-		{"images", func(f *fakeEngine, err error) { f.imageErr = err }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newFake()
-			for i := range 5 {
-				f.start(f.create(fmt.Sprintf("c%d", i), ours(fmt.Sprintf("j%d", i), 1)))
-				f.create(fmt.Sprintf("s%d", i), nil)
-			}
-			running(t, f, func(t *testing.T, r *rig) {
-				before, _ := r.Containers()
-				f.with(func() { tt.set(f, errors.New("boom")) })
-				after(2 * relistImages)
-				if r.Synced() {
-					t.Error("synced although lists fail")
-				}
-				got, _ := r.Containers()
-				if !slices.EqualFunc(before, got, same) {
-					t.Errorf("lists that failed changed the cache: %+v", got)
-				}
-				if n := len(r.rec.Names()); n != 5 {
-					t.Errorf("%d records, want 5", n)
-				}
-				f.with(func() { tt.set(f, nil) })
-				after(2 * backoffMax)
-				r.follows(t)
-			})
-		})
+	f := newFake()
+	for i := range 5 {
+		f.start(f.create(fmt.Sprintf("c%d", i), ours(fmt.Sprintf("j%d", i), 1)))
+		f.create(fmt.Sprintf("s%d", i), nil)
 	}
+	running(t, f, func(t *testing.T, r *rig) {
+		before, _ := r.Containers()
+		f.with(func() { f.listErr = errors.New("boom") })
+		after(2 * relistImages)
+		if r.Synced() {
+			t.Error("synced although lists fail")
+		}
+		got, _ := r.Containers()
+		if !slices.EqualFunc(before, got, same) {
+			t.Errorf("lists that failed changed the cache: %+v", got)
+		}
+		if n := len(r.rec.Names()); n != 5 {
+			t.Errorf("%d records, want 5", n)
+		}
+		f.with(func() { f.listErr = nil })
+		after(2 * backoffMax)
+		r.follows(t)
+	})
+}
+
+// One broken image is enough for some engines to list none. The containers are
+// followed all the same, and the images are unknown for as long.
+func TestImagesThatCannotBeListed(t *testing.T) {
+	f := newFake()
+	id := f.create("a", ours("a", 1))
+	f.imgs, f.imageErr = []image.Summary{{ID: "sha256:1"}}, errors.New("content digest sha256:2: not found")
+	unknown := func(t *testing.T, r *rig) {
+		t.Helper()
+		if !r.Synced() {
+			t.Fatal("not synced")
+		}
+		if _, ok := r.Images(); ok {
+			t.Error("images are said to be known")
+		}
+	}
+	known := func(t *testing.T, r *rig) {
+		t.Helper()
+		if all, ok := r.Images(); !ok || len(all) != 1 {
+			t.Errorf("images %v, known %v", all, ok)
+		}
+	}
+	running(t, f, func(t *testing.T, r *rig) {
+		after(2 * relistImages)
+		unknown(t, r)
+		f.start(id)
+		after(time.Second)
+		if c, _ := r.ByName("a"); c.State != Running {
+			t.Errorf("state %s, want the one that the event told", c.State)
+		}
+		f.with(func() { f.imageErr = nil })
+		after(2 * relistEvery)
+		known(t, r)
+		if !slices.Contains(r.told(), Hint{Image: true}) {
+			t.Error("nobody was told that images are known")
+		}
+		f.with(func() { f.imageErr = errors.New("boom") })
+		after(2 * relistImages)
+		unknown(t, r)
+		if n := f.count("events"); n != 1 {
+			t.Errorf("%d subscriptions, want 1", n)
+		}
+		f.with(func() { f.imageErr = nil })
+		if err := r.RefreshImages(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		known(t, r)
+		r.follows(t)
+	})
 }
 
 func TestSilentStreamIsNoticedAndReopened(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"reconciler/internal/job"
+	"reconciler/observed"
 )
 
 func (w *world) wantPhases(t *testing.T, want map[string]job.Phase) {
@@ -282,4 +283,33 @@ func TestBatchIsCompleteAfterAStateLoss(t *testing.T) {
 	w.seen = w.now
 	w.run(time.Second)
 	w.stays(t)
+}
+
+// A dead container that the engine does not remove is no reason to ask it
+// again without a pause, be the allocation over or not.
+func TestRemovalThatFailsAfterTheLeaderIsWaitedOut(t *testing.T) {
+	in := allocInput(func(in *AllocInput) {
+		j := webJob(batch, tasks("lead"), leader("lead"))
+		in.Job, in.Group = j, &j.Groups[0]
+		in.Status.Tasks["lead"] = job.TaskStatus{Phase: job.PhaseComplete, Attempt: 1, Prepared: true, LastExit: &job.Exit{Attempt: 1}}
+		in.Status.Tasks["web"] = job.TaskStatus{Phase: job.PhaseBackoff, Attempt: 2, Prepared: true, NextRetry: t0.Add(time.Hour)}
+	}, with(observed.Exited, 1, renamedDead(1)), with(observed.Exited, 2))
+	plan := PlanAlloc(in)
+	if got, want := plan.Step.String(), "remove web (SupersededAttempt)"; got != want {
+		t.Fatalf("step %q, want %q: what was waited out before is over", got, want)
+	}
+	in.Status = plan.Status
+	in.Status.Tasks["web"] = stepFailed(in.Status.Tasks["web"], job.NewError(job.Retried, "Busy", errFake), "web", t0)
+	plan = PlanAlloc(in)
+	if plan.Step.Kind != StepNone || !plan.WakeAt.After(t0) {
+		t.Errorf("after its failure: %s, again at %v", plan.Step, plan.WakeAt)
+	}
+	in.Status, in.Now = plan.Status, plan.WakeAt
+	if got := PlanAlloc(in).Step.Kind; got != StepRemove {
+		t.Errorf("after the wait: %q, want another try", got)
+	}
+	in.Containers = in.Containers[1:] // gone
+	if ts := PlanAlloc(in).Status.Tasks["web"]; ts.LastError != nil || ts.Phase != job.PhaseEnded {
+		t.Errorf("once it is gone: %+v", ts)
+	}
 }

@@ -150,11 +150,18 @@ func (t *taskPlanner) planEnded() {
 	case t.cur != nil && !t.cur.Partial && t.cur.State != observed.Created:
 		t.noteExit()
 	}
-	t.ts.RunningSince, t.ts.NextRetry = time.Time{}, time.Time{}
+	t.ts.RunningSince = time.Time{}
+	ended := t.ts.Phase == job.PhaseEnded || t.ts.Phase == job.PhaseComplete
 	if !t.complete() {
 		t.ts.Phase = job.PhaseEnded
 	}
-	if s, ok := t.deadOlder(); ok {
-		t.force(s)
+	s, left := t.deadOlder()
+	if !ended || !left {
+		// What was waited out or failed before belongs to a life that is over; a
+		// wait that is left from now on is that of a removal which failed.
+		t.ts.Failures, t.ts.NextRetry, t.ts.LastError = 0, time.Time{}, nil
+	}
+	if left {
+		t.do(s)
 	}
 }

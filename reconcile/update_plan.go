@@ -14,7 +14,7 @@ import (
 // replace brings allocations of another SpecHash to the wanted one, at most
 // max_parallel at a time. The old one is stopped only when its successor is
 // prepared, and where both may run beside each other only when that is healthy;
-// one that does not run has nothing to lose and takes no turn.
+// one that does not work has nothing to lose and takes no turn.
 func (g *groupPlanner) replace(count int) {
 	turns := g.group.Update.MaxParallel
 	for i := range count {
@@ -38,8 +38,8 @@ func (g *groupPlanner) replace(count int) {
 		case g.stopped():
 			continue // it stays as it is
 		case g.missing(), g.losesPorts(i), g.refused(i):
-		case turns > 0 || !isTrue(old, job.CondRunning):
-			if isTrue(old, job.CondRunning) {
+		case turns > 0 || !works(old):
+			if works(old) {
 				turns--
 			}
 			g.act(ActionPrepare, i, "", g.whyReplaced(old), g.hardFields(old)...)
@@ -60,7 +60,7 @@ func (g *groupPlanner) givesUp(old, fresh job.Alloc) bool {
 	switch {
 	case fresh.Spec.Desired == job.DesiredPrepare:
 		g.stop(fresh, ReasonGivenUp)
-	case g.besides(old, fresh) && isTrue(old, job.CondRunning):
+	case g.besides(old, fresh) && works(old):
 		g.stop(fresh, ReasonNotHealthy)
 	default:
 		return false
@@ -86,11 +86,35 @@ func (g *groupPlanner) besides(old, fresh job.Alloc) bool {
 	return ok
 }
 
+// works reports whether an allocation does what it is for, or is about to do so
+// again: it has been healthy, and what ended its containers is no more than one
+// crash, or dockerd, which took them with it. Who stopped it for that in the
+// middle of an update would be left with a successor that nothing has proved.
+func works(a job.Alloc) bool {
+	if isTrue(a, job.CondRunning) {
+		return true
+	}
+	if a.Status.HealthyAt.IsZero() || len(a.Status.Tasks) == 0 {
+		return false
+	}
+	for _, ts := range a.Status.Tasks {
+		if ts.LastError != nil || ts.Crashes > 1 || !slices.Contains(returning, ts.Phase) {
+			return false
+		}
+	}
+	return true
+}
+
+// returning are the phases of a task that runs, or will by itself.
+var returning = []job.Phase{
+	job.PhaseRunning, job.PhasePaused, job.PhaseStarting, job.PhasePulling, job.PhasePending, job.PhaseBackoff, job.PhaseStopping,
+}
+
 // handOver stops the predecessor once all that its successor needs is there,
 // or, where both may run at once, once the successor has taken over.
 func (g *groupPlanner) handOver(old, fresh job.Alloc) {
-	i, runs := old.Spec.Index, isTrue(old, job.CondRunning)
-	beside := runs && g.besides(old, fresh)
+	i := old.Spec.Index
+	beside := works(old) && g.besides(old, fresh)
 	switch {
 	case fresh.Spec.Desired == job.DesiredRun && beside && !healthy(fresh):
 		g.note("%s[%d]: its successor is not healthy yet", g.name, i)

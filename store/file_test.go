@@ -160,6 +160,29 @@ func TestSecondFaultIsCorruption(t *testing.T) {
 	}
 }
 
+// A file that cannot be moved aside, as when Read meets it, or on a disk that
+// takes no writes any more, is an error and not read for ever.
+func TestLoadIsNotRepeatedForEver(t *testing.T) {
+	f := &dbFile{path: filepath.Join(tempDir(t), fileName), open: os.OpenFile}
+	stumble := func(*bolt.Tx, bool) (bool, error) { panic("bbolt") }
+	first, second := f.update(t.Context(), stumble), f.update(t.Context(), stumble)
+	now := time.Now()
+	for _, tt := range []struct {
+		name     string
+		err      error
+		deadline time.Time
+		want     bool
+	}{
+		{"a fault", first, now, true},
+		{"the next fault, with nothing wrong in the structure", second, now.Add(time.Hour), false},
+		{"a lock", ErrBusy, now.Add(time.Hour), true},
+		{"a lock for too long", ErrBusy, now, false},
+		{"a newer schema", ErrNewerSchema, now.Add(time.Hour), false},
+	} {
+		diff(t, tt.name, tt.want, again(tt.err, tt.deadline))
+	}
+}
+
 func TestUnreadableRecordsAreSetAside(t *testing.T) {
 	s, want := filled(t)
 	must(t, s.Close())

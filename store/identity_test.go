@@ -29,6 +29,15 @@ func TestLockedDirectory(t *testing.T) {
 	must(t, mustOpen(t, link).Close())
 }
 
+// The process id in the lock is a courtesy: without room for it the agent runs.
+func TestLockOnAFullDisk(t *testing.T) {
+	dir := tempDir(t)
+	must(t, os.Symlink("/dev/full", filepath.Join(dir, lockName)))
+	s, err := Open(dir, Options{})
+	must(t, err)
+	must(t, s.Close())
+}
+
 func TestNodeIDSurvives(t *testing.T) {
 	if machineID(machineIDFiles) == "" {
 		swap(t, &machineIDFiles, []string{machineIDFile(t, "0123456789abcdef")})

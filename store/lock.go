@@ -28,24 +28,21 @@ func lockDir(dir string) (*os.File, error) {
 	if errors.Is(err, ErrBusy) {
 		err = fmt.Errorf("%w: %s is held by %s", ErrLocked, path, holder(file))
 	}
-	if err == nil {
-		err = writeHolder(file)
-	}
 	if err != nil {
 		_ = file.Close()
 		return nil, err
 	}
+	writeHolder(file)
 	return file, nil
 }
 
-func writeHolder(file *os.File) error {
-	if err := file.Truncate(0); err != nil {
-		return fmt.Errorf("instance lock: %w", err)
+// writeHolder leaves our process id for people. The lock holds without it: a
+// full disk must not keep the agent from its containers.
+func writeHolder(file *os.File) {
+	text := strconv.Itoa(os.Getpid()) + "\n"
+	if _, err := file.WriteAt([]byte(text), 0); err == nil {
+		_ = file.Truncate(int64(len(text))) // a longer id of before
 	}
-	if _, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		return fmt.Errorf("instance lock: %w", err)
-	}
-	return nil
 }
 
 // holder names the process that wrote itself into the lock file.

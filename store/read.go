@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -56,11 +55,10 @@ func readState(dir string) (*Store, error) {
 		s := newStore(dir, Options{}, file)
 		s.readOnly, s.closed = true, true
 		err := s.load(context.Background())
-		switch {
-		case err == nil:
+		if err == nil {
 			return s, nil
-		case errors.Is(err, ErrBusy) && time.Now().Before(deadline), errors.Is(err, errFault):
-		default:
+		}
+		if !again(err, deadline) {
 			return nil, err
 		}
 	}

@@ -111,12 +111,21 @@ func openState(dir string, opts Options, file *dbFile) (*Store, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			s.fresh = true
 			return s, nil
-		case s.setAside(err), errors.Is(err, errFault):
-		case errors.Is(err, ErrBusy) && time.Now().Before(deadline):
+		case s.setAside(err), again(err, deadline):
 		default:
 			return nil, err
 		}
 	}
+}
+
+// again reports whether a load that ended in err may end otherwise if it is
+// repeated: bbolt has stumbled for the first time, and the structure is looked
+// at next, or somebody has the lock of the file and deadline is not over.
+func again(err error, deadline time.Time) bool {
+	if errors.Is(err, ErrCorrupt) {
+		return false
+	}
+	return errors.Is(err, errFault) || errors.Is(err, ErrBusy) && time.Now().Before(deadline)
 }
 
 func makeDir(dir string) (string, error) {
