@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"reconciler/gc"
-	"reconciler/internal/docker"
 	"reconciler/store"
 )
 
@@ -24,11 +23,9 @@ func (p *provenance) Intend(ctx context.Context, ref, source string) error {
 }
 
 // Done ends the intent and, if the image is ours now, enters it.
-func (p *provenance) Done(ref, id string, ours bool, size int64) {
-	intent, had := p.st.Intents.Get(store.IntentKey(ref))
+func (p *provenance) Done(ref, source, id string, ours bool, size int64) {
 	if id != "" && ours {
-		source := docker.SourcePull
-		if had {
+		if intent, had := p.st.Intents.Get(store.IntentKey(ref)); had {
 			source = intent.Source
 		}
 		p.Adopt(id, store.ImageProvenance{Refs: []string{ref}, Source: source, Size: size, At: p.now().UTC()})

@@ -37,7 +37,7 @@ func (e *Engine) bringArchive(ctx context.Context, req job.ImageRequest) (job.Im
 		return job.ImageResult{}, err
 	}
 	if local.id != "" && e.loaded.same(req.Ref, local.id, a) {
-		return e.present(req.Ref, local), nil
+		return e.present(req.Ref, path, local), nil
 	}
 	got, err := e.pulls.join(ctx, cargo{ref: req.Ref, source: path}, func(ctx context.Context, m *meter) (outcome, error) {
 		return e.load(ctx, req, m)

@@ -12,7 +12,7 @@ func TestRemoveImageThatGoesMeanwhile(t *testing.T) {
 	const ref = "docker.io/library/a:1"
 	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
 		s.setImage(ref, "sha256:1")
-		p.Done(ref, "sha256:1", true, 1)
+		p.Done(ref, SourcePull, "sha256:1", true, 1)
 		s.handle["DELETE /images/"+ref] = func(w http.ResponseWriter, _ *http.Request) {
 			s.dropImage(ref)
 			stream{w}.status(http.StatusNotFound, "no such image")
@@ -33,7 +33,7 @@ func TestRemoveImageIsAlone(t *testing.T) {
 	} {
 		bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
 			s.removable(tags, false)
-			p.Done(ref, "sha256:1", true, 1)
+			p.Done(ref, SourcePull, "sha256:1", true, 1)
 			del, asked := s.handle[name], false
 			s.handle[name] = func(w http.ResponseWriter, r *http.Request) {
 				asked = true
