@@ -31,7 +31,7 @@ type memory struct {
 	ours    map[string][]string // image id -> references
 	sources map[string]string   // by image id, as of the last Done
 	sizes   map[string]int64
-	refuse  error               // what Intend answers
+	refuse  error // what Intend answers
 	trace   []string
 }
 
