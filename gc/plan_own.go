@@ -84,7 +84,7 @@ func (o *owned) fromLabels(in Input, images map[string]observed.Image) {
 	}
 }
 
-// fromIntents settles what a crash left behind. The reference was absent
+// fromIntents settles what a crash, or a stream that broke off, left behind. The reference was absent
 // before the intent was written, so if it is there now, our pull brought it.
 // If it is not, the pull is started again for as long as somebody wants it.
 func (o *owned) fromIntents(in Input, use uses, byRef map[string]observed.Image) {
