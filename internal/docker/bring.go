@@ -145,26 +145,33 @@ func (e *Engine) localImage(ctx context.Context, ref string) (localImage, error)
 // badly, perhaps because it was cancelled.
 const settleDeadline = inspectDeadline
 
-// acquire runs do, which brings refs from source, and keeps the books: intents
-// before it, and afterwards which of the images are ours. It returns what
-// wanted, one of refs, means then.
-func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, source string, do func() error) (outcome, error) {
+// transport is how images are brought.
+type transport struct {
+	source string
+	do     func() error
+	// goesOn says of an error of do whether the engine may go on all the same.
+	goesOn func(error) bool
+}
+
+// acquire brings refs and keeps the books: intents before it, and afterwards
+// which of the images are ours. It returns what wanted, one of refs, means then.
+func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, by transport) (outcome, error) {
 	before, err := e.survey(ctx, refs)
 	if err != nil {
 		return outcome{}, err
 	}
-	if ref, err := e.intend(ctx, before, refs, source); err != nil {
+	if ref, err := e.intend(ctx, before, refs, by.source); err != nil {
 		return outcome{}, classify(ctx, "image "+imageref.Familiar(ref), job.NewError(job.Retried, ReasonStateNotWritten, err))
 	}
-	doErr := do()
+	doErr := by.do()
 	// Whatever became of it, the engine may have finished: look, also when
 	// the caller has given up.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline*time.Duration(len(refs)))
 	defer cancel()
-	open := unfinished(doErr)
+	open := by.goesOn(doErr)
 	var out outcome
 	for _, ref := range refs {
-		got, err := e.settle(settle, before, ref, source, open)
+		got, err := e.settle(settle, before, ref, by.source, open)
 		if ref == wanted {
 			out = got
 			if doErr == nil {
@@ -239,9 +246,9 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	return ids, nil
 }
 
-// unfinished reports whether the engine may go on with what we no longer
-// hear of: the connection broke. What we cancel it ends by itself.
-func unfinished(err error) bool {
+// pullGoesOn reports whether the engine may go on with a pull of which we hear
+// no more: the connection broke. What we cancel it ends by itself.
+func pullGoesOn(err error) bool {
 	return errors.Is(err, errCutOff) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
