@@ -7,13 +7,25 @@ import (
 	"reconciler/store"
 )
 
-// openFor is how long the intent of a reference that is on the host may stay
-// open before it counts as left behind. The puller settles it within seconds,
-// unless the engine could not be asked just then.
+// openFor is how long an intent of this process may stay open while nothing
+// becomes of it: its reference is on the host and nobody settles it, or it does
+// not come and nobody wants it. The puller settles it within seconds, unless
+// the engine could not be asked just then, or went on with what it no longer
+// tells us of. Until then, what a person brings under the reference counts as
+// ours.
 const openFor = 10 * time.Minute
 
+// sight is how the reference of an open intent was last seen.
+type sight struct {
+	intent store.ImageIntent
+	here   bool          // on the host
+	since  time.Duration // by Elapsed
+}
+
 // leftIntents tells which intents nobody will settle: those of an earlier
-// process of the agent, and those whose reference arrived long ago.
+// process of the agent, and those of this one whose reference has been here, or
+// absent, for openFor. Plan keeps those of them that are absent and wanted: a
+// pull may last.
 func (w *Worker) leftIntents(intents map[string]store.ImageIntent, images []observed.Image) map[string]bool {
 	here := map[string]bool{}
 	for _, img := range images {
@@ -21,25 +33,19 @@ func (w *Worker) leftIntents(intents map[string]store.ImageIntent, images []obse
 			here[refKey(ref)] = true
 		}
 	}
-	left, now := map[string]bool{}, w.cfg.Elapsed()
+	left, now, seen := map[string]bool{}, w.cfg.Elapsed(), map[string]sight{}
 	for key, intent := range intents {
 		if old, ok := w.left[key]; ok && intent == old {
 			left[key] = true
 			continue
 		}
-		if !here[refKey(intent.Ref)] {
-			delete(w.arrived, key)
-			continue
+		s := sight{intent: intent, here: here[refKey(intent.Ref)], since: now}
+		if old, ok := w.sights[key]; ok && old.intent == intent && old.here == s.here {
+			s.since = old.since
 		}
-		if _, ok := w.arrived[key]; !ok {
-			w.arrived[key] = now
-		}
-		left[key] = now-w.arrived[key] >= openFor
+		seen[key] = s
+		left[key] = now-s.since >= openFor
 	}
-	for key := range w.arrived {
-		if _, ok := intents[key]; !ok {
-			delete(w.arrived, key)
-		}
-	}
+	w.sights = seen
 	return left
 }

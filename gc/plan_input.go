@@ -38,8 +38,8 @@ type Input struct {
 	Clocks     map[string]store.ImageClock
 	// Intents are all intents by key, also read before Images was listed.
 	Intents map[string]store.ImageIntent
-	// Left are the keys of the intents that an earlier process of the agent
-	// left behind; the others belong to pulls of this process.
+	// Left are the keys of the intents that nobody may settle any more; the
+	// others belong to pulls of this process.
 	Left map[string]bool
 	// Refused are the images whose removal did not succeed, by id.
 	Refused map[string]Refusal

@@ -24,7 +24,22 @@ type owned struct {
 	settled []store.ImageIntent              // left intents that are done with
 }
 
-func ownership(in Input, use uses) owned {
+// Labelled returns, by image id, the provenance that in.Provenance lacks and
+// the labels of our containers tell. It is a pure function of the images, the
+// containers, the provenance and the time in in. Who is about to let
+// containers go that gc has not seen yet takes it first: the labels go with
+// them.
+func Labelled(in Input) map[string]store.ImageProvenance {
+	images := make(map[string]observed.Image, len(in.Images))
+	for _, img := range in.Images {
+		images[img.ID] = img
+	}
+	o := newOwned(in)
+	o.fromLabels(in, images)
+	return o.adopt
+}
+
+func newOwned(in Input) owned {
 	o := owned{
 		present: make(map[string]bool, len(in.Images)),
 		records: maps.Clone(in.Provenance),
@@ -33,6 +48,11 @@ func ownership(in Input, use uses) owned {
 	if o.records == nil {
 		o.records = map[string]store.ImageProvenance{}
 	}
+	return o
+}
+
+func ownership(in Input, use uses) owned {
+	o := newOwned(in)
 	images := make(map[string]observed.Image, len(in.Images))
 	byRef := map[string]observed.Image{}
 	for _, img := range in.Images {
@@ -64,7 +84,7 @@ func (o *owned) fromLabels(in Input, images map[string]observed.Image) {
 	}
 }
 
-// fromIntents settles what a crash left behind. The reference was absent
+// fromIntents settles what a crash, or a stream that broke off, left behind. The reference was absent
 // before the intent was written, so if it is there now, our pull brought it.
 // If it is not, the pull is started again for as long as somebody wants it.
 func (o *owned) fromIntents(in Input, use uses, byRef map[string]observed.Image) {

@@ -84,12 +84,27 @@ func TestPlanAdoptsByLabel(t *testing.T) {
 			in.Provenance, in.Clocks = nil, nil
 			tc.with(&in)
 			check(t, in, tc.want...)
+			if diff := cmp.Diff(Plan(in).Adopt, Labelled(in)); diff != "" {
+				t.Errorf("Labelled says something else (-plan +labelled):\n%s", diff)
+			}
 		})
 	}
 	t.Run("a record is enough", func(t *testing.T) {
 		in := due()
 		in.Containers = []observed.Container{container("a", "redis:latest")}
 		check(t, in, "clock sha256:1111 kept: container a of job web has it")
+		if got := Labelled(in); len(got) > 0 {
+			t.Errorf("Labelled adopts %v", got)
+		}
+	})
+	t.Run("size", func(t *testing.T) {
+		in := due()
+		in.Provenance = nil
+		in.Containers = []observed.Container{container("a", "redis:7")}
+		want := store.ImageProvenance{Refs: []string{redis}, Source: SourceLabel, Size: 42, At: in.Now}
+		if diff := cmp.Diff(want, Labelled(in)[redisID]); diff != "" {
+			t.Errorf("adopted (-want +got):\n%s", diff)
+		}
 	})
 }
 

@@ -62,10 +62,8 @@ type Worker struct {
 	ready bool
 	// left are the intents of earlier processes of the agent. One that a pull
 	// of this process wrote anew differs in its time.
-	left map[string]store.ImageIntent
-	// arrived is when, by Elapsed, the reference of an open intent was first
-	// seen on the host.
-	arrived map[string]time.Duration
+	left    map[string]store.ImageIntent
+	sights  map[string]sight // of the other intents, by key
 	refused map[string]*refusal
 	blind   bool // the last list did not succeed, and that was said
 
@@ -91,7 +89,6 @@ func New(cfg Config, st *store.Store, parts Parts, log logrus.FieldLogger) *Work
 		clock:     stepClock{now: cfg.Now, elapsed: cfg.Elapsed},
 		ready:     cfg.Ready == nil,
 		left:      st.Intents.All(),
-		arrived:   map[string]time.Duration{},
 		refused:   map[string]*refusal{},
 		seen:      map[string]time.Time{},
 		dirErrors: map[string]bool{},

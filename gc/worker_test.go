@@ -474,6 +474,7 @@ func TestLaw_StateLoss(t *testing.T) {
 func TestWorkerIntents(t *testing.T) {
 	intent := store.ImageIntent{Ref: redis, Source: "pull"}
 	key := store.IntentKey(redis)
+	wanting := job.AllocSpec{ID: "a2", Job: "web", Desired: job.DesiredPrepare, Images: map[string]string{"web": redis}}
 	t.Run("of a crash", func(t *testing.T) {
 		inBubble(t, func(h *host) {
 			h.st.Provenance.Delete(redisID)
@@ -491,6 +492,7 @@ func TestWorkerIntents(t *testing.T) {
 			h.start()
 			h.st.Provenance.Delete(redisID)
 			h.engine.set(nil)
+			h.st.AllocSpecs.Put("a2", wanting)
 			h.st.Intents.Put(key, intent)
 			h.after(time.Hour)
 			if h.st.Intents.Len() != 1 {
@@ -503,6 +505,7 @@ func TestWorkerIntents(t *testing.T) {
 			h.engine.set(nil)
 			h.after(openFor)
 			// The pull is through, and the engine could not say so.
+			h.st.AllocSpecs.Delete("a2")
 			h.engine.set([]observed.Image{{ID: redisID, Refs: []string{redis}}})
 			h.worker.Nudge()
 			h.after(openFor)
@@ -526,9 +529,42 @@ func TestWorkerIntents(t *testing.T) {
 			h.engine.with(func() { h.engine.away = false })
 			h.engine.set(nil)
 			h.worker.Nudge()
-			h.after(time.Hour)
+			h.after(openFor - time.Minute)
 			if h.st.Intents.Len() != 1 {
 				t.Error("the intent of a running pull was dropped")
+			}
+		})
+	})
+	// The engine ended a pull that was cut off, and its job is gone: what a
+	// person brings an hour later is theirs.
+	t.Run("of this process, and nothing came", func(t *testing.T) {
+		inBubble(t, func(h *host) {
+			h.start()
+			h.st.Provenance.Delete(redisID)
+			h.engine.set(nil)
+			h.st.Intents.Put(key, intent)
+			h.worker.Nudge()
+			h.after(openFor)
+			if h.st.Intents.Len() != 1 {
+				t.Error("the intent was dropped while the engine may go on")
+			}
+			again := intent // a pull that begins just then has its own
+			again.At = time.Now().UTC()
+			h.st.Intents.Put(key, again)
+			h.after(openFor)
+			if h.st.Intents.Len() != 1 {
+				t.Error("the intent of another pull was dropped")
+			}
+			h.after(2 * interval)
+			if h.st.Intents.Len() != 0 {
+				t.Fatalf("the intent stays: %v", h.st.Intents.All())
+			}
+			h.engine.set([]observed.Image{{ID: redisID, Refs: []string{redis}}})
+			h.worker.Nudge()
+			h.after(time.Hour)
+			h.wantThere(true)
+			if h.st.Provenance.Len() > 0 {
+				t.Error("a person's image counts as ours")
 			}
 		})
 	})

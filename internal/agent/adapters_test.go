@@ -97,7 +97,7 @@ func TestDockerDirs(t *testing.T) {
 }
 
 // loadSource is the source of an image that came from an archive.
-const loadSource = "load:/x.tar"
+const loadSource = "/y.tar"
 
 // ledger is a provenance on a store whose recorder runs.
 func ledger(t *testing.T) *provenance {
@@ -130,15 +130,21 @@ func TestProvenance(t *testing.T) {
 	if at, err := p.st.LastCommit(); at.IsZero() || err != nil || !p.Intended(ref) {
 		t.Errorf("the intent is not in the file: committed %s, %v", at, err)
 	}
-	p.Done(ref, "sha256:1", true, 42)
+	p.Done(ref, docker.SourcePull, "sha256:1", true, 42)
 	want := store.ImageProvenance{Refs: []string{ref}, Source: loadSource, Size: 42, At: p.now()}
 	got, _ := p.st.Provenance.Get("sha256:1")
 	if diff := cmp.Diff(want, got); diff != "" || p.Intended(ref) || !p.Known("sha256:1") {
 		t.Errorf("after it was loaded: intended %t (-want +got):\n%s", p.Intended(ref), diff)
 	}
-	p.Done("docker.io/library/app:2", "sha256:1", true, 42)
+	p.Done("docker.io/library/app:2", docker.SourcePull, "sha256:1", true, 42)
 	if got, _ := p.st.Provenance.Get("sha256:1"); len(got.Refs) != 2 || got.Source != loadSource {
 		t.Errorf("a second reference of one image: %+v", got)
+	}
+	// A reference that was there has moved: there was no intent.
+	p.Done(ref, "/x.tar", "sha256:3", true, 7)
+	want = store.ImageProvenance{Refs: []string{ref}, Source: "/x.tar", Size: 7, At: p.now()}
+	if got, _ := p.st.Provenance.Get("sha256:3"); !cmp.Equal(want, got) {
+		t.Errorf("without an intent (-want +got):\n%s", cmp.Diff(want, got))
 	}
 	p.Forget("sha256:1")
 	if p.Known("sha256:1") {
@@ -157,7 +163,7 @@ func TestProvenanceOfOthers(t *testing.T) {
 		if err := p.Intend(t.Context(), "app", docker.SourcePull); err != nil {
 			t.Fatal(err)
 		}
-		p.Done("app", tc.id, tc.ours, 1)
+		p.Done("app", docker.SourcePull, tc.id, tc.ours, 1)
 		if p.Intended("app") || p.st.Provenance.Len() > 0 {
 			t.Errorf("%+v: intended %t, %d records", tc, p.Intended("app"), p.st.Provenance.Len())
 		}

@@ -145,6 +145,7 @@ func (a *Agent) furnish(o Options) error {
 	a.node = newNodeInfo(a.cfg, st.NodeID(), addr, a.Cache)
 	dirs := allocdir.New(st.Dir(), allocdir.LocalSources(a.cfg.Client.Docker.VolumesEnabled))
 	prov := &provenance{st: st, now: a.now}
+	a.gate.opening = func() { prov.adoptLabelled(a.Cache, log) }
 	a.Engine = docker.New(a.api, engineOptions(a.cfg), dockerDirs{dirs}, prov, log)
 	a.Checks = check.New(a.Engine, log)
 	a.Watcher = desired.New(watcherConfig(o), st, runningJobs{a.gate}, log)

@@ -24,10 +24,11 @@ const claimRetry = 2 * time.Second
 // would fight.
 type engineGate struct {
 	*observed.Cache
-	nodeID string
-	log    logrus.FieldLogger
-	opened func() // called, from Run, when the gate has opened
-	look   chan struct{}
+	nodeID  string
+	log     logrus.FieldLogger
+	opening func() // called, from Run, when nobody sees the engine yet
+	opened  func() // called, from Run, when the gate has opened
+	look    chan struct{}
 
 	mu     sync.Mutex
 	engine string // that is claimed; "" is none
@@ -91,6 +92,9 @@ func (g *engineGate) take(ctx context.Context, engine string) error {
 	c, err := host.ClaimEngine(ctx, engine, g.nodeID)
 	if err != nil {
 		return fmt.Errorf("node id %s: %w", g.nodeID, err)
+	}
+	if g.opening != nil {
+		g.opening()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -5,8 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"reconciler/gc"
-	"reconciler/internal/docker"
+	"reconciler/observed"
 	"reconciler/store"
 )
 
@@ -24,11 +26,9 @@ func (p *provenance) Intend(ctx context.Context, ref, source string) error {
 }
 
 // Done ends the intent and, if the image is ours now, enters it.
-func (p *provenance) Done(ref, id string, ours bool, size int64) {
-	intent, had := p.st.Intents.Get(store.IntentKey(ref))
+func (p *provenance) Done(ref, source, id string, ours bool, size int64) {
 	if id != "" && ours {
-		source := docker.SourcePull
-		if had {
+		if intent, had := p.st.Intents.Get(store.IntentKey(ref)); had {
 			source = intent.Source
 		}
 		p.Adopt(id, store.ImageProvenance{Refs: []string{ref}, Source: source, Size: size, At: p.now().UTC()})
@@ -57,6 +57,24 @@ func (p *provenance) Adopt(id string, add store.ImageProvenance) {
 		add = gc.MergeProvenance(old, add)
 	}
 	p.st.Provenance.Put(id, add)
+}
+
+// adoptLabelled takes from the labels of our containers which images are ours,
+// where a record is lost, before anything is done to the containers: the
+// labels of one that is removed at once would tell gc nothing more.
+func (p *provenance) adoptLabelled(c *observed.Cache, log logrus.FieldLogger) {
+	containers, ok := c.Containers()
+	images, imagesOK := c.Images()
+	if !ok || !imagesOK {
+		return
+	}
+	adopt := gc.Labelled(gc.Input{
+		Now: p.now(), Images: images, Containers: containers, Provenance: p.st.Provenance.All(),
+	})
+	for id, add := range adopt {
+		log.WithFields(logrus.Fields{"id": id, "refs": add.Refs, "source": add.Source}).Info("image is ours: provenance rebuilt")
+		p.Adopt(id, add)
+	}
 }
 
 // Forget deletes the record of an image that is gone.

@@ -33,7 +33,7 @@ func (e *Engine) Bring(ctx context.Context, req job.ImageRequest) (job.ImageResu
 		return job.ImageResult{}, err
 	}
 	if local.id != "" && !req.Ask {
-		return e.present(req.Ref, local), nil
+		return e.present(req.Ref, SourcePull, local), nil
 	}
 	got, err := e.pulls.join(wait, cargo{req.Ref, SourcePull, identityOf(req)}, func(ctx context.Context, m *meter) (outcome, error) {
 		return e.pull(ctx, req, m)
@@ -52,14 +52,14 @@ func (e *Engine) instead(ctx context.Context, req job.ImageRequest, local localI
 		// It was absent and need only be there: another task, with other
 		// credentials, may have brought it meanwhile.
 		if now, lerr := e.localImage(ctx, req.Ref); lerr == nil && now.id != "" {
-			return e.present(req.Ref, now), nil
+			return e.present(req.Ref, SourcePull, now), nil
 		}
 	}
 	if local.id == "" || req.Force || !replaceable(err) {
 		return job.ImageResult{}, err
 	}
 	tell(req, []notice{{WarnImageFallback, fmt.Sprintf("the local copy of %s is used: %v", imageref.Familiar(req.Ref), err)}})
-	return e.present(req.Ref, local), nil
+	return e.present(req.Ref, SourcePull, local), nil
 }
 
 // errPatience is why a task waits for a pull no more.
@@ -106,9 +106,9 @@ func replaceable(err error) bool {
 
 // present is the result for an image that is there. An intent that a crash
 // left open is ended: what the reference means now came by us.
-func (e *Engine) present(ref string, local localImage) job.ImageResult {
+func (e *Engine) present(ref, source string, local localImage) job.ImageResult {
 	if e.prov.Intended(ref) {
-		e.prov.Done(ref, local.id, true, local.size)
+		e.prov.Done(ref, source, local.id, true, local.size)
 	}
 	return job.ImageResult{ID: local.id, Ours: e.prov.Known(local.id)}
 }
@@ -145,26 +145,33 @@ func (e *Engine) localImage(ctx context.Context, ref string) (localImage, error)
 // badly, perhaps because it was cancelled.
 const settleDeadline = inspectDeadline
 
-// acquire runs do, which brings refs from source, and keeps the books: intents
-// before it, and afterwards which of the images are ours. It returns what
-// wanted, one of refs, means then.
-func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, source string, do func() error) (outcome, error) {
+// transport is how images are brought.
+type transport struct {
+	source string
+	do     func() error
+	// goesOn says of an error of do whether the engine may go on all the same.
+	goesOn func(error) bool
+}
+
+// acquire brings refs and keeps the books: intents before it, and afterwards
+// which of the images are ours. It returns what wanted, one of refs, means then.
+func (e *Engine) acquire(ctx context.Context, wanted string, refs []string, by transport) (outcome, error) {
 	before, err := e.survey(ctx, refs)
 	if err != nil {
 		return outcome{}, err
 	}
-	if ref, err := e.intend(ctx, before, refs, source); err != nil {
+	if ref, err := e.intend(ctx, before, refs, by.source); err != nil {
 		return outcome{}, classify(ctx, "image "+imageref.Familiar(ref), job.NewError(job.Retried, ReasonStateNotWritten, err))
 	}
-	doErr := do()
+	doErr := by.do()
 	// Whatever became of it, the engine may have finished: look, also when
 	// the caller has given up.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleDeadline*time.Duration(len(refs)))
 	defer cancel()
-	open := unfinished(doErr)
+	open := by.goesOn(doErr)
 	var out outcome
 	for _, ref := range refs {
-		got, err := e.settle(settle, before, ref, open)
+		got, err := e.settle(settle, before, ref, by.source, open)
 		if ref == wanted {
 			out = got
 			if doErr == nil {
@@ -189,7 +196,7 @@ func (e *Engine) intend(ctx context.Context, before survey, refs []string, sourc
 		}
 		if err := e.prov.Intend(ctx, ref, source); err != nil {
 			for _, n := range noted {
-				e.prov.Done(n, "", false, 0)
+				e.prov.Done(n, source, "", false, 0)
 			}
 			return ref, err
 		}
@@ -239,15 +246,15 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	return ids, nil
 }
 
-// unfinished reports whether the engine may go on with what we no longer
-// hear of: the connection broke. What we cancel it ends by itself.
-func unfinished(err error) bool {
+// pullGoesOn reports whether the engine may go on with a pull of which we hear
+// no more: the connection broke. What we cancel it ends by itself.
+func pullGoesOn(err error) bool {
 	return errors.Is(err, errCutOff) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// settle notes what became of ref. The intent stays open, as after a crash, if
+// settle notes what became of ref, which source should bring. The intent stays open, as after a crash, if
 // the engine cannot be asked, or if nothing came of work that may go on there.
-func (e *Engine) settle(ctx context.Context, before survey, ref string, open bool) (outcome, error) {
+func (e *Engine) settle(ctx context.Context, before survey, ref, source string, open bool) (outcome, error) {
 	local, err := e.localImage(ctx, ref)
 	if err != nil {
 		return outcome{}, err
@@ -266,7 +273,7 @@ func (e *Engine) settle(ctx context.Context, before survey, ref string, open boo
 		out.ours = !before.known[local.id] || e.prov.Known(local.id)
 	}
 	if was == "" || out.ours {
-		e.prov.Done(ref, out.id, out.ours, out.size)
+		e.prov.Done(ref, source, out.id, out.ours, out.size)
 	}
 	return out, nil
 }

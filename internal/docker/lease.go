@@ -19,7 +19,9 @@ type leases struct {
 // not overlap any pull, which might give it a new reference.
 const anyRef = "ref:*"
 
-func refKey(ref string) string { return "ref:" + ref }
+// refKey is of what a reference means: a removal names by digest what a task
+// may name by tag and digest.
+func refKey(ref string) string { return "ref:" + apiRef(ref) }
 func idKey(id string) string   { return "id:" + id }
 
 func newLeases() *leases {

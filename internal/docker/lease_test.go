@@ -185,7 +185,7 @@ func TestRemoveImage(t *testing.T) {
 					s.containerList("c1", "user", tc.user, "created", nil)
 				}
 				if tc.ours {
-					p.Done(a, "sha256:1", true, 1)
+					p.Done(a, SourcePull, "sha256:1", true, 1)
 				}
 				err := e.RemoveImage(t.Context(), "sha256:1", tc.refs)
 				if !errors.Is(err, tc.want) {
@@ -202,7 +202,7 @@ func TestRemoveImage(t *testing.T) {
 // No removal between "it is there" and "a container has it", nor during a pull.
 func TestLaw_NoEarlyDelete_Leases(t *testing.T) {
 	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
-		p.Done(redis, "sha256:11", true, 1)
+		p.Done(redis, SourcePull, "sha256:11", true, 1)
 		s.setImage("redis:7", "sha256:11")
 		s.setImage(redis, "sha256:11")
 		hang := make(chan struct{})
@@ -222,7 +222,7 @@ func TestLaw_NoEarlyDelete_Leases(t *testing.T) {
 			t.Errorf("while its reference is pulled: %v", err)
 		}
 		s.setImage("bare", "sha256:3")
-		p.Done("x", "sha256:3", true, 1)
+		p.Done("x", SourcePull, "sha256:3", true, 1)
 		if err := e.RemoveImage(t.Context(), "sha256:3", nil); !errors.Is(err, ErrLeased) {
 			t.Errorf("by id while anything is pulled: %v", err)
 		}

@@ -37,7 +37,7 @@ func (e *Engine) bringArchive(ctx context.Context, req job.ImageRequest) (job.Im
 		return job.ImageResult{}, err
 	}
 	if local.id != "" && e.loaded.same(req.Ref, local.id, a) {
-		return e.present(req.Ref, local), nil
+		return e.present(req.Ref, path, local), nil
 	}
 	got, err := e.pulls.join(ctx, cargo{ref: req.Ref, source: path}, func(ctx context.Context, m *meter) (outcome, error) {
 		return e.load(ctx, req, m)
@@ -127,13 +127,13 @@ func (e *Engine) load(ctx context.Context, req job.ImageRequest, m *meter) (outc
 	}
 	defer release()
 	var said []string
-	got, err := e.acquire(ctx, ref, refs, path, func() (err error) {
+	got, err := e.acquire(ctx, ref, refs, transport{source: path, goesOn: loadGoesOn, do: func() (err error) {
 		said, err = e.loadStream(ctx, f, a.stat.size, m)
 		if err != nil && ctx.Err() == nil && answered(err) && !errors.As(err, new(*job.Error)) {
 			return job.NewError(job.Retried, ReasonImageLoadFailed, err)
 		}
 		return err
-	})
+	}})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -147,6 +147,13 @@ func (e *Engine) load(ctx context.Context, req job.ImageRequest, m *meter) (outc
 		"duration": e.opts.Now().Sub(start).Round(time.Millisecond),
 	}).Info("image loaded")
 	return got, nil
+}
+
+// loadGoesOn reports whether the engine may go on with a load that ended with
+// err: with an archive that it has wholly it does so whether or not we listen
+// (moby image/tarexport has no context), unless it said itself what is wrong.
+func loadGoesOn(err error) bool {
+	return err != nil && (errors.Is(err, errCutOff) || errors.Is(err, errSilent) || !answered(err))
 }
 
 // loadStream returns what the engine said it loaded.

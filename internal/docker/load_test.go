@@ -284,8 +284,8 @@ func TestSilentLoadIsGivenUp(t *testing.T) {
 		if kind, reason := job.KindOf(err); kind != job.Retried || reason != ReasonImageLoadFailed {
 			t.Errorf("%s %s %v", kind, reason, err)
 		}
-		if took := time.Since(start); took != DefaultPullActivityTimeout || len(p.openIntents()) > 0 {
-			t.Errorf("after %s, intents %v", took, p.openIntents())
+		if took := time.Since(start); took != DefaultPullActivityTimeout || !p.Intended(webRef) {
+			t.Errorf("after %s, intents %v; want that of a load which the engine may go on with", took, p.openIntents())
 		}
 	})
 }

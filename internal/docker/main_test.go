@@ -29,12 +29,14 @@ type memory struct {
 	mu      sync.Mutex
 	intents map[string]string
 	ours    map[string][]string // image id -> references
-	refuse  error               // what Intend answers
+	sources map[string]string   // by image id, as of the last Done
+	sizes   map[string]int64
+	refuse  error // what Intend answers
 	trace   []string
 }
 
 func newMemory() *memory {
-	return &memory{intents: map[string]string{}, ours: map[string][]string{}}
+	return &memory{intents: map[string]string{}, ours: map[string][]string{}, sources: map[string]string{}, sizes: map[string]int64{}}
 }
 
 func (p *memory) Intend(_ context.Context, ref, source string) error {
@@ -45,13 +47,19 @@ func (p *memory) Intend(_ context.Context, ref, source string) error {
 	return p.refuse // noted all the same, and not committed
 }
 
-func (p *memory) Done(ref, id string, ours bool, _ int64) {
+func (p *memory) Done(ref, source, id string, ours bool, size int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if intended, ok := p.intents[ref]; ok {
+		source = intended
+	}
 	delete(p.intents, ref)
 	p.trace = append(p.trace, "done "+ref+" "+id)
-	if ours && !slices.Contains(p.ours[id], ref) {
-		p.ours[id] = append(p.ours[id], ref)
+	if ours && id != "" {
+		p.sources[id], p.sizes[id] = source, size
+		if !slices.Contains(p.ours[id], ref) {
+			p.ours[id] = append(p.ours[id], ref)
+		}
 	}
 }
 

@@ -11,8 +11,10 @@ type Provenance interface {
 	Intend(ctx context.Context, ref, source string) error
 	// Done ends the intent for ref, if there is one. ours says that the image
 	// id is ours now; size is in bytes. An empty id says that nothing came.
+	// The image came from the source of the intent; where there is none, since
+	// ref was there before and has moved, from source.
 	// It may be called again with the same arguments.
-	Done(ref, id string, ours bool, size int64)
+	Done(ref, source, id string, ours bool, size int64)
 	// Known reports whether the image id is ours.
 	Known(id string) bool
 	// Intended reports whether an intent for ref is open: a crash came

@@ -34,7 +34,9 @@ func (e *Engine) pull(ctx context.Context, req job.ImageRequest, m *meter) (outc
 	if err != nil {
 		return outcome{notices: p.notices}, err
 	}
-	got, err := e.acquire(ctx, req.Ref, []string{req.Ref}, SourcePull, func() error { return p.as(ctx, l) })
+	got, err := e.acquire(ctx, req.Ref, []string{req.Ref}, transport{
+		source: SourcePull, goesOn: pullGoesOn, do: func() error { return p.as(ctx, l) },
+	})
 	got.notices = p.notices
 	if err != nil {
 		return got, err

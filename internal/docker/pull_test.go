@@ -115,7 +115,7 @@ func TestProvenanceOfAPull(t *testing.T) {
 					s.setImage(ref, id)
 				}
 				if tc.known != "" {
-					p.Done(redis, tc.known, true, 1)
+					p.Done(redis, SourcePull, tc.known, true, 1)
 				}
 				s.pull = func(_ *http.Request, ref string, w stream) { w.say(`{}`); s.setImage(ref, tc.after) }
 				res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis, Ask: true})

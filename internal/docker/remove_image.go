@@ -38,14 +38,15 @@ func (e *Engine) RemoveImage(ctx context.Context, id string, refs []string) erro
 		return err
 	}
 	for _, ref := range current {
-		if err := e.removeImage(ctx, apiRef(ref)); err != nil {
+		if err := e.removeImage(ctx, ref); err != nil {
 			return err
 		}
 	}
 	return e.removeBareImage(ctx, id, refs)
 }
 
-// meaning returns those of refs that mean the image id now.
+// meaning returns those of refs that mean the image id now, in the engine's
+// form.
 func (e *Engine) meaning(ctx context.Context, id string, refs []string) ([]string, error) {
 	var out []string
 	for _, ref := range refs {
@@ -54,7 +55,7 @@ func (e *Engine) meaning(ctx context.Context, id string, refs []string) ([]strin
 			return nil, err
 		}
 		if local.id == id {
-			out = append(out, ref)
+			out = append(out, apiRef(ref))
 		}
 	}
 	return out, nil
@@ -74,7 +75,7 @@ func (e *Engine) imageUnused(ctx context.Context, id string, refs []string) erro
 	}
 	for _, c := range list {
 		named, err := imageref.Parse(c.Image)
-		if c.ImageID == id || err == nil && slices.Contains(refs, named) {
+		if c.ImageID == id || err == nil && slices.Contains(refs, apiRef(named)) {
 			return fmt.Errorf("image %s: %w by container %s", shortImage(id), ErrInUse, containerName(c))
 		}
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	grace = 5 * time.Second
 	poll  = 20 * time.Second
-	delay = 30 * time.Minute // docker.cleanup.image.delay
+	delay = 30 * time.Minute // docker.cleanup.image.delay, unless a story says otherwise
 )
 
 // process is one process of the agent.
@@ -37,6 +37,10 @@ func (w *world) options(cli agent.Client) agent.Options {
 	cfg.Client.NetworkIP, cfg.Client.MinDynamicPort, cfg.Client.MaxDynamicPort = w.addr, 21000, 21100
 	cfg.Client.Docker.CleanupImageDelay = delay
 	cfg.Client.Meta = map[string]string{"rack": w.rack}
+	if w.configure != nil {
+		w.configure(&cfg)
+	}
+	w.takes(cfg)
 	return agent.Options{
 		Config: cfg, Log: w.log, Client: cli, Now: w.now, Poll: poll, Mute: true,
 		Dirs: func(d reconcile.Dirs) reconcile.Dirs { return countedDirs{d, w} },

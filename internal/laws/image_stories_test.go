@@ -9,17 +9,19 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/go-connections/nat"
 
-	"reconciler/internal/docker"
 	"reconciler/internal/dockertest"
 	"reconciler/reconcile"
 )
 
-// imageStories are moments at which an image can be lost, or kept for ever,
-// that are too short or too long for stories which are drawn.
-var imageStories = []struct {
+// imageTale is a story about images, and its end.
+type imageTale struct {
 	name string
 	tell func(c *curator)
-}{
+}
+
+// imageStories are moments at which an image can be lost, or kept for ever,
+// that are too short or too long for stories which are drawn.
+var imageStories = []imageTale{
 	{"the agent dies between a pull and its record, and nobody wants it any more", func(c *curator) {
 		c.strikeAt(afterWrite, func() { c.save("a.hcl", hcl(app("a", "1"))) })
 		c.lacks("while its pull is not over", ref("1"))
@@ -36,8 +38,7 @@ var imageStories = []struct {
 		c.remove("a.hcl")
 		c.start()
 		c.after(time.Minute)
-		c.theirs[c.e.AddImage(image("1"))] = true
-		c.persons[ref("1")] = true
+		c.owned(c.e.AddImage(image("1")), ref("1"))
 		c.after(delay + gcBound)
 		c.has("since a person pulled it", ref("1"))
 	}},
@@ -104,7 +105,7 @@ var imageStories = []struct {
 	{"a stranger's container that no event told of", func(c *curator) {
 		c.unused("1")
 		c.e.TagByHand(ref("1"), "person.example/keep:1")
-		c.persons["person.example/keep:1"] = true
+		c.owned("", "person.example/keep:1")
 		c.after(delay - 10*time.Minute)
 		c.setEvents(func(events.Message) []time.Duration { return nil })
 		c.after(8 * time.Minute)
@@ -191,7 +192,7 @@ var imageStories = []struct {
 		i := image("latest")
 		i.Salt, i.Refs = "another", []string{"person.example/keep:1"}
 		theirs := c.e.AddImage(i)
-		c.theirs[theirs], c.persons["person.example/keep:1"] = true, true
+		c.owned(theirs, "person.example/keep:1")
 		i.Refs = []string{ref("latest")}
 		c.e.Registry().Push(ref("latest"), i)
 		c.save("a.hcl", hcl(spec{name: "a", tag: "latest", count: 1, meta: "x"}))
@@ -220,22 +221,7 @@ var imageStories = []struct {
 	}},
 	{"wanted again while it is being removed", func(c *curator) {
 		c.unused("1")
-		r := c.e.Inject(dockertest.Fault{Method: "DELETE", Path: "/images/**", Delay: 20 * time.Second})
-		for range 120 {
-			c.after(time.Minute / 2)
-			if r.Hits() > 0 {
-				break
-			}
-		}
-		c.save("a.hcl", hcl(app("a", "1")))
-		c.after(5 * time.Minute)
-		r.Lift()
-		c.converged()
-		for _, e := range c.agent.Store.Events() {
-			if e.Reason == docker.ReasonImageGone {
-				c.bad("lease: an image went between its bring and its container: %s", e.Message)
-			}
-		}
+		c.wantedWhileRemoved(func() { c.save("b.hcl", hcl(app("b", "1"))) })
 	}},
 	{"back and forth within the delay, and beyond it", func(c *curator) {
 		c.start()
@@ -285,8 +271,8 @@ var imageStories = []struct {
 		c.save("a.hcl", hcl(app("a", "1")))
 		c.after(time.Minute)
 		c.e.TagByHand(ref("1"), "person.example/keep:1")
-		c.persons["person.example/keep:1"] = true
-		c.happen(step{what: "lose"})
+		c.owned("", "person.example/keep:1")
+		c.act(step{what: "lose"})
 		c.after(time.Minute)
 		c.remove("a.hcl")
 		c.after(time.Minute)
@@ -298,9 +284,12 @@ var imageStories = []struct {
 	}},
 }
 
-func TestImageStories(t *testing.T) {
+func TestImageStories(t *testing.T) { tellAll(t, imageStories) }
+
+func tellAll(t *testing.T, stories []imageTale) {
+	t.Helper()
 	t.Parallel()
-	for _, s := range imageStories {
+	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			tell(t, func(w *world) {
@@ -314,10 +303,12 @@ func TestImageStories(t *testing.T) {
 }
 
 func newCurator(w *world) *curator {
-	return &curator{
+	c := &curator{
 		people:  &people{world: w, listeners: map[int]net.Listener{}},
 		persons: map[string]bool{ref("old"): true}, forgotten: map[string]bool{},
 	}
+	w.guard = c.checkRemoval
+	return c
 }
 
 // strikeAt kills the agent at its first effect of a kind after then.

@@ -182,6 +182,10 @@ func (w *world) wrote(r *http.Request) {
 	if r.URL.RawQuery != "" {
 		c.what += "?" + r.URL.RawQuery
 	}
+	w.checkIntended(r)
+	if w.guard != nil {
+		w.guard(c)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.checkMine(c)

@@ -19,7 +19,9 @@ type sight struct {
 	now      map[string]bool      // images that containers had at the last look
 	lastUsed map[string]time.Time // of images: a container had it then
 	deleted  []events.Message
-	excused  bool // the agent was killed in the middle of a create, or worse
+	came     []string  // ids or references of images that came since the last look
+	untagged time.Time // when a reference was last taken from an image
+	excused  bool      // the agent was killed in the middle of a create, or worse
 }
 
 // tell is the engine's event fault: the witness hears of everything, the agent
@@ -28,6 +30,9 @@ func (w *world) tell(m events.Message) []time.Duration {
 	w.mu.Lock()
 	f := w.events
 	w.life.heard(m)
+	if m.Type == events.ImageEventType {
+		w.sight.brought(m)
+	}
 	if m.Type == events.ImageEventType && m.Action == events.ActionDelete {
 		m.TimeNano = time.Now().UnixNano()
 		w.sight.deleted = append(w.sight.deleted, m)
@@ -72,7 +77,7 @@ func (w *world) witness(ctx context.Context) {
 
 // look checks what must hold at any time.
 func (w *world) look() {
-	ours, all := w.running(""), w.e.Containers()
+	ours, all, images := w.running(""), w.e.Containers(), w.e.Images()
 	var st *store.Store
 	if p := w.live.Load(); p != nil {
 		st = p.Store
@@ -81,7 +86,7 @@ func (w *world) look() {
 	defer w.mu.Unlock()
 	w.checkDoubles(ours)
 	w.checkLives(ours, st)
-	w.checkImages(all)
+	w.checkImages(all, images)
 }
 
 // checkDoubles: never two live containers of one task of one allocation, nor,
@@ -116,7 +121,7 @@ func harmless(c container.InspectResponse) bool {
 }
 
 // checkImages: no image of somebody else goes, and none before its delay.
-func (w *world) checkImages(all []container.InspectResponse) {
+func (w *world) checkImages(all []container.InspectResponse, images map[string][]string) {
 	now, used := time.Now(), map[string]bool{}
 	for _, c := range all {
 		used[c.Image] = true
@@ -127,6 +132,7 @@ func (w *world) checkImages(all []container.InspectResponse) {
 	for id := range w.sight.now {
 		w.sight.lastUsed[id] = now // until this look
 	}
+	w.sight.arrived(images)
 	for _, m := range w.sight.deleted {
 		id := m.Actor.ID
 		since := time.Unix(0, m.TimeNano).Sub(w.sight.lastUsed[id])
@@ -134,8 +140,10 @@ func (w *world) checkImages(all []container.InspectResponse) {
 		case w.byHand[id]:
 		case w.theirs[id]:
 			w.badLocked("mine only: image %s was there before us and was deleted", id)
-		case !w.sight.lastUsed[id].IsZero() && since < delay:
-			w.badLocked("no early delete: image %s went %s after its last container", id, since)
+		case w.cleanup.off:
+			w.badLocked("no early delete: image %s went, and docker.cleanup.image is false", id)
+		case !w.sight.lastUsed[id].IsZero() && since < w.cleanup.delay:
+			w.badLocked("no early delete: image %s went %s after its last use", id, since)
 		}
 	}
 	w.sight.deleted = nil

@@ -19,6 +19,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/sirupsen/logrus"
 
+	"reconciler/internal/config"
 	"reconciler/internal/dockertest"
 	"reconciler/internal/job"
 )
@@ -53,6 +54,11 @@ type world struct {
 	builds map[string]int  // by alloc id, see countedDirs
 	sick   map[string]bool // jobs whose checks fail
 	rack   string          // meta.rack of the host; another at the agent's next start
+	// configure is what else the operator's file says, from the agent's next start on.
+	configure func(*config.Config)
+	cleanup   cleanup            // as the agent has it that was started last
+	archives  map[string]archive // by path
+	guard     func(write)        // looks at each write of the agent before it is made
 
 	live       atomic.Pointer[process] // the agent, for the witness
 	life       lives
@@ -140,7 +146,12 @@ func tell(t *testing.T, f func(w *world)) {
 // tags are in the registry; "old" is also on the host from the beginning.
 var tags = []string{"old", "1", "2", "3", "latest"}
 
-func ref(tag string) string { return "registry.example/app:" + tag }
+func ref(tag string) string {
+	if strings.Contains(tag, "@") {
+		return byDigest(tag)
+	}
+	return repo + ":" + tag
+}
 
 func image(tag string) dockertest.Image {
 	return dockertest.Image{
@@ -208,7 +219,8 @@ func (w *world) remove(name string) { w.must(os.RemoveAll(filepath.Join(w.dir, n
 // spec is what the tests vary in a job of one group.
 type spec struct {
 	name   string
-	tag    string
+	tag    string // or a digest, see byDigest
+	load   string // path of the archive that has the image
 	arg    string
 	count  int
 	static int  // a static port; 0 is none
@@ -250,6 +262,9 @@ func (s spec) side() spec {
 func (s spec) task(name string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "    task %q {\n      driver = \"docker\"\n      config {\n        image = %q\n", name, ref(s.tag))
+	if s.load != "" {
+		fmt.Fprintf(&b, "        load = %q\n", s.load)
+	}
 	if s.arg != "" {
 		fmt.Fprintf(&b, "        args = [%q]\n", s.arg)
 	}
