@@ -43,7 +43,7 @@ var badOptions = map[string][]string{
 
 		`privileged = "sure"`, `privileged = 1`,
 		`cap_add = "NET_ADMIN"`, `cap_add = ["NET_ADMN"]`, `cap_add = [""]`, `cap_add = ["${meta.cap}"]`, `cap_drop = ["everything"]`, `cap_drop = {}`,
-		`security_opt = "no-new-privileges"`, `security_opt = ["seccomp"]`, `security_opt = ["seccomp="]`, `security_opt = [""]`,
+		`security_opt = "no-new-privileges"`, `security_opt = ["seccomp"]`, `security_opt = ["seccomp="]`, `security_opt = [""]`, `security_opt = ["systempaths=confined"]`,
 		`readonly_rootfs = "ro"`,
 		`ipc_mode = "container:"`, `ipc_mode = ""`, `ipc_mode = "a b"`, `ipc_mode = []`, `pid_mode = ""`, `pid_mode = "container:/x"`, `uts_mode = "private"`, `uts_mode = ""`,
 		"uts_mode = \"host\"\nhostname = \"a\"", `userns_mode = "remap"`, `userns_mode = ""`, `cgroupns = "shared"`, `cgroupns = ""`, `runtime = ""`, `runtime = ["runc"]`,
