@@ -43,7 +43,7 @@ var badOptions = map[string][]string{
 
 		`privileged = "sure"`, `privileged = 1`,
 		`cap_add = "NET_ADMIN"`, `cap_add = ["NET_ADMN"]`, `cap_add = [""]`, `cap_add = ["${meta.cap}"]`, `cap_drop = ["everything"]`, `cap_drop = {}`,
-		`security_opt = "no-new-privileges"`, `security_opt = ["seccomp"]`, `security_opt = ["seccomp="]`, `security_opt = [""]`,
+		`security_opt = "no-new-privileges"`, `security_opt = ["seccomp"]`, `security_opt = ["seccomp="]`, `security_opt = [""]`, `security_opt = ["systempaths=confined"]`,
 		`readonly_rootfs = "ro"`,
 		`ipc_mode = "container:"`, `ipc_mode = ""`, `ipc_mode = "a b"`, `ipc_mode = []`, `pid_mode = ""`, `pid_mode = "container:/x"`, `uts_mode = "private"`, `uts_mode = ""`,
 		"uts_mode = \"host\"\nhostname = \"a\"", `userns_mode = "remap"`, `userns_mode = ""`, `cgroupns = "shared"`, `cgroupns = ""`, `runtime = ""`, `runtime = ["runc"]`,
@@ -131,6 +131,13 @@ var badOptions = map[string][]string{
 	"check_restart": {
 		`limit = 0`, `limit = 1001`, `limit = "x"`, `limit = ""`, `grace = "-1s"`, `grace = 1`, `grace = "soon"`, `ignore_warnings = "some"`,
 	},
+	"network":      {`mode = "host"`, `mode = ""`, `port = 80`, "port {\n}", "port \"a b\" {\n}"},
+	"task network": {`mbits = -1`, `mbits = "fast"`, `port = "http"`, "port \"\" {\n}", "port \"a\" {\n}\nport \"a\" {\n}"},
+	"port": {
+		`static = 65536`, `static = "http"`, `static = -1`, `to = 65536`, `to = "80/tcp"`,
+		`host_ip = "localhost"`, `host_ip = "::1%lo"`, `host_ip = "${attr.unique.network.ip-address}"`, `host_ip = []`,
+	},
+	"task port": {`static = 65536`, `static = 1.5`, `to = -1`, `to = "eighty"`},
 	"logs":      {`max_files = 0`, `max_files = "all"`, `max_file_size = 0`, `max_file_size = "10m"`, `max_file_size = -1`},
 	"resources": {`cpu = 0`, `cpu = "1 GHz"`, `memory = 5`, `memory = []`, `memory_max = 299`, `memory_max = "1G"`, `memory_max = 0`, `network = 1`},
 	"device": {

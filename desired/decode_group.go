@@ -83,7 +83,7 @@ func (l *loader) groupNetwork(d *groupDraft) func([]item) {
 		var mode string
 		var modeAt hcl.Range
 		l.decode(s, "network", fields{
-			"mode": l.textAt(&mode, &modeAt),
+			"mode": l.filled(&mode, &modeAt),
 			"port": func(items []item) { d.ports = l.ports(items, "port") },
 		})
 		if mode != "" && mode != job.GroupNetworkModeBridge {

@@ -62,6 +62,9 @@ func checkSecurityOpt(s string) (string, error) {
 	if !ok {
 		name, value, ok = strings.Cut(s, ":")
 	}
+	if name == "systempaths" && value != "unconfined" {
+		return "", fmt.Errorf("security_opt: systempaths is \"unconfined\" or not there, not %q", value)
+	}
 	if s != "no-new-privileges" && (!ok || name == "" || value == "") {
 		return "", fmt.Errorf("security_opt: %q is not name=value, such as \"seccomp=/etc/docker/profile.json\"", s)
 	}

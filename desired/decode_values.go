@@ -158,8 +158,10 @@ func wholeOf(v cty.Value) (*big.Float, bool) {
 
 // number checks a number that has no effect.
 func (l *loader) number() func([]item) {
-	var ignored int
-	return l.whole(&ignored, bounds{min: 0, max: maxHarmless, what: "this"})
+	return func(items []item) {
+		var ignored int
+		l.whole(&ignored, bounds{min: 0, max: maxHarmless, what: items[0].key})(items)
+	}
 }
 
 // maxHarmless bounds numbers that are read and not used.

@@ -61,12 +61,17 @@ func knownSignal(name string) bool {
 	return unix.SignalNum("SIG"+bare) != 0 || rtSignal.MatchString(bare)
 }
 
-// hostIP decodes the address on which a port is published.
+// hostIP decodes the address on which a port is published. It is reserved
+// before there is an allocation whose runtime names could be asked.
 func (l *loader) hostIP(dst *string) func([]item) {
 	return func(items []item) {
 		var at hcl.Range
 		l.textAt(dst, &at)(items)
-		if *dst == "" || interpolated(*dst) {
+		switch {
+		case *dst == "":
+			return
+		case interpolated(*dst):
+			l.errorf(at, "Bad address", "%q holds a runtime name, and a port is reserved before there are any. Write an address, or remove host_ip: the agent's network_ip is meant then.", *dst)
 			return
 		}
 		addr, err := netip.ParseAddr(*dst)

@@ -33,16 +33,12 @@ func checkOperand(operator, value string) error {
 func checkSemver(value string) error {
 	for part := range strings.SplitSeq(value, ",") {
 		bare := strings.TrimSpace(strings.TrimLeft(strings.TrimSpace(part), "<>=!"))
-		if _, err := version.NewConstraint(part); err != nil || !semverRE.MatchString(bare) {
+		if _, err := version.NewConstraint(part); err != nil || !job.Semver.MatchString(bare) {
 			return fmt.Errorf("semver %q is no list of comparisons such as \">= 1.2.0, < 2.0.0-beta\"", value)
 		}
 	}
 	return nil
 }
-
-// semverRE is a semantic version (semver.org, version 2.0.0, but for leading
-// zeros), whose minor and patch number may be missing.
-var semverRE = regexp.MustCompile(`^v?\d+(\.\d+){0,2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 
 // nameRE finds what stands in ${...}, and $${...}, which is text.
 var nameRE = regexp.MustCompile(`\$?\$\{([^}]*)\}`)

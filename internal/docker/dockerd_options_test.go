@@ -267,6 +267,15 @@ func TestDockerd_Options(t *testing.T) {
 	}
 }
 
+// TestDockerd_SystemPaths: nothing of /proc is mounted over.
+func TestDockerd_SystemPaths(t *testing.T) {
+	s := newStage(t)
+	_, c := s.run(t, config(func(c *job.Config) { c.SecurityOpt = []string{"systempaths=unconfined"} }))
+	if mounts := s.file(t, c, "/proc/mounts"); !strings.Contains(mounts, " /proc ") || strings.Contains(mounts, " /proc/") {
+		t.Errorf("mounts:\n%s", mounts)
+	}
+}
+
 // TestDockerd_UserNetwork shows fixed addresses and names on a network.
 func TestDockerd_UserNetwork(t *testing.T) {
 	s := newStage(t)

@@ -77,11 +77,14 @@ func (b *builder) gpus() error {
 		return nil
 	}
 	req := container.DeviceRequest{
-		Driver: g.Driver, Count: g.Count, DeviceIDs: b.replaceAll(g.DeviceIDs),
-		Capabilities: [][]string{defaultGPUs}, Options: g.Options,
+		Driver: b.env.Replace(g.Driver), Count: g.Count, DeviceIDs: b.replaceAll(g.DeviceIDs),
+		Capabilities: [][]string{defaultGPUs},
 	}
 	if len(g.Capabilities) > 0 {
-		req.Capabilities = [][]string{g.Capabilities}
+		req.Capabilities = [][]string{b.replaceAll(g.Capabilities)}
+	}
+	if len(g.Options) > 0 {
+		req.Options = b.replaceMap(g.Options)
 	}
 	b.out.HostConfig.DeviceRequests = []container.DeviceRequest{req}
 	return nil

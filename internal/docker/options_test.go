@@ -58,6 +58,9 @@ var optionCases = []struct {
 	{"security_opt", defaults, config(func(c *job.Config) {
 		c.SecurityOpt = []string{"no-new-privileges", "label=user:${NOMAD_TASK_NAME}", "seccomp=unconfined", "credentialspec=file://gmsaUser.json"}
 	})},
+	{"security_opt_systempaths", trusted, config(func(c *job.Config) {
+		c.SecurityOpt = []string{"systempaths=unconfined", "no-new-privileges"}
+	})},
 	{"readonly_rootfs", defaults, config(func(c *job.Config) { c.ReadonlyRootfs = true })},
 	{"ipc_mode_host", trusted, config(func(c *job.Config) { c.IPCMode = "host" })},
 	{"ipc_mode_private", defaults, config(func(c *job.Config) { c.IPCMode = "private" })},
@@ -77,7 +80,7 @@ var optionCases = []struct {
 	{"gpus", defaults, config(func(c *job.Config) {
 		c.GPUs = &job.GPUs{
 			Driver: "nvidia", DeviceIDs: []string{"GPU-${NOMAD_ALLOC_INDEX}"},
-			Capabilities: []string{"gpu", "utility"}, Options: map[string]string{"a": "b"},
+			Capabilities: []string{"gpu", "utility"}, Options: map[string]string{"a": "${NOMAD_TASK_NAME}", "b": "$${x}"},
 		}
 	})},
 
@@ -295,6 +298,8 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"gpus on 1.39", Options{APIVersion: "1.39"}, config(func(c *job.Config) { c.GPUs = &job.GPUs{Count: 1} }), ReasonEngineTooOld, "gpus needs an engine with API 1.40"},
 		{"init and mounts on 1.24", Options{APIVersion: "1.24"}, config(func(c *job.Config) { c.Init, c.Mounts = true, []job.Mount{{}} }), ReasonEngineTooOld, "init needs an engine with API 1.25, mounts needs"},
 
+		{"system paths", defaults, config(func(c *job.Config) { c.SecurityOpt = []string{"systempaths=unconfined"} }), ReasonPrivilegeRefused, `systempaths=unconfined opens the host's /proc and /sys, which needs ` + privilege},
+		{"system paths of another form", trusted, config(func(c *job.Config) { c.SecurityOpt = []string{"systempaths=on"} }), ReasonInvalidConfig, `systempaths is "unconfined", not "on"`},
 		{"seccomp file that is missing", defaults, config(func(c *job.Config) { c.SecurityOpt = []string{"seccomp=/no/such/profile.json"} }), ReasonProfileRefused, `there is no file "/no/such/profile.json"`},
 		{"seccomp directory", defaults, config(func(c *job.Config) { c.SecurityOpt = []string{"seccomp:/"} }), ReasonProfileRefused, "no plain file"},
 		{"seccomp that is no JSON", defaults, config(func(c *job.Config) { c.SecurityOpt = []string{"seccomp=/etc/hostname"} }), ReasonProfileRefused, "no seccomp profile"},

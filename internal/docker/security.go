@@ -15,15 +15,22 @@ import (
 // maxProfile bounds the file of a seccomp profile; the engine's own has 13 KB.
 const maxProfile = 1 << 20
 
-// securityOpt passes the options on. The engine cannot read a file of a
-// seccomp profile, so its content stands in its place.
+// securityOpt passes the options on, but for those that docker run itself
+// carries out: the engine cannot read a file of a seccomp profile, so its content
+// stands in its place, and it has fields of its own for systempaths.
 func (b *builder) securityOpt() error {
 	for _, opt := range b.replaceAll(b.conf.SecurityOpt) {
 		name, value, ok := strings.Cut(opt, "=")
 		if !ok {
 			name, value, _ = strings.Cut(opt, ":")
 		}
-		if name == "seccomp" && value != "unconfined" && value != "builtin" {
+		switch {
+		case name == "systempaths":
+			if err := b.systemPaths(value); err != nil {
+				return err
+			}
+			continue
+		case name == "seccomp" && value != "unconfined" && value != "builtin":
 			profile, err := b.seccompProfile(value)
 			if err != nil {
 				return err
@@ -32,6 +39,20 @@ func (b *builder) securityOpt() error {
 		}
 		b.out.HostConfig.SecurityOpt = append(b.out.HostConfig.SecurityOpt, opt)
 	}
+	return nil
+}
+
+// systemPaths shows and opens what a container sees hidden or read-only of the
+// host's /proc and /sys. Whoever writes there is the host's root.
+func (b *builder) systemPaths(value string) error {
+	if value != "unconfined" {
+		return refused(ReasonInvalidConfig, "security_opt: systempaths is \"unconfined\", not %q", value)
+	}
+	if !b.opts.PrivilegedEnabled {
+		return refused(ReasonPrivilegeRefused, "security_opt: systempaths=unconfined opens the host's /proc and /sys, %s", needsPrivileged)
+	}
+	// Empty, as against nil, is none rather than the engine's own.
+	b.out.HostConfig.MaskedPaths, b.out.HostConfig.ReadonlyPaths = []string{}, []string{}
 	return nil
 }
 

@@ -1,12 +1,15 @@
 package job
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+)
 
 // Operators of a Constraint. "=", "==" and "is" mean the same, as do "!=" and
 // "not"; a manifest's spelling of those is kept, since people read it back.
 const (
 	OpVersion       = "version" // Value is a list of comparisons, as in ">= 1.2, < 2"
-	OpSemver        = "semver"  // the same, by Semantic Versioning 2.0
+	OpSemver        = "semver"  // the same, by Semantic Versioning 2.0; see Semver
 	OpRegexp        = "regexp"
 	OpSetContains   = "set_contains"
 	OpIsSet         = "is_set"
@@ -19,6 +22,13 @@ var Operators = []string{
 	"=", "==", "is", "!=", "not", "<", "<=", ">", ">=",
 	OpRegexp, OpVersion, OpSemver, OpSetContains, OpIsSet, OpIsNotSet, OpDistinctHosts,
 }
+
+// Semver matches what OpSemver compares: the form of Semantic Versioning 2.0 (its
+// own suggested pattern), in which, as in Nomad, the minor and the patch number
+// may be missing, which is 0, and a "v" may come first.
+var Semver = regexp.MustCompile(`^v?(0|[1-9]\d*)(\.(0|[1-9]\d*)){0,2}` +
+	`(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?` +
+	`(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$`)
 
 // Constraint is what must hold of this host for a job, group or task to be
 // placed on it. Attribute and Value may hold runtime names of the node.

@@ -108,9 +108,13 @@ func TestUnmet(t *testing.T) {
 		{"1.3.0-beta", "semver", "> 1.2.3", true}, // in order, unlike version
 		{"1.3.0-beta", "semver", "< 1.3.0", true},
 		{"1.3.0+build", "semver", "= 1.3.0", true},
-		{"1.2", "semver", ">= 1.2.0", false},
-		{"1.2.3", "semver", ">= 1.2", false},
-		{"v1.2.3", "semver", ">= 1.0.0", false},
+		{"1.2", "semver", "= 1.2.0", true}, // what is missing is 0
+		{"1.2.3", "semver", ">= 1.2", true},
+		{"1.2.3", "semver", ">= 1.2, < 2", true},
+		{"1.2.3", "semver", "< 1.2", false},
+		{"v1.2.3", "semver", ">= v1", true},
+		{"1.2.3.4", "semver", ">= 1.0.0", false},
+		{"1.2.3-01", "semver", ">= 1.0.0", false},
 		{"01.2.3", "semver", ">= 1.0.0", false},
 		{"1.2.3", "semver", "~> 1.2.0", false},
 		{"1.2.3", "semver", "", false},
@@ -216,8 +220,8 @@ func TestUnmetSaysWhy(t *testing.T) {
 			`${attr.os.version} version new: this host has "12"; "new" compares no versions: write one as in ">= 1.2, < 2"`,
 		},
 		{
-			job.Constraint{Attribute: "${attr.os.version}", Operator: "semver", Value: ">= 12.0.0"},
-			`${attr.os.version} semver >= 12.0.0: this host has "12"; "12" is no semantic version: it has the form 1.2.3`,
+			job.Constraint{Attribute: "${attr.os.version}", Operator: "semver", Value: "12.04"},
+			`${attr.os.version} semver 12.04: this host has "12"; "12.04" is no semantic version: it has the form 1.2.3`,
 		},
 		{
 			job.Constraint{Attribute: "x", Operator: "like", Value: "x"},

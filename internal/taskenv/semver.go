@@ -7,19 +7,16 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-version"
-)
 
-// semver is the form of Semantic Versioning 2.0 (its own suggested pattern).
-var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
-	`(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?` +
-	`(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$`)
+	"reconciler/internal/job"
+)
 
 // semverTerm is one comparison of a list.
 var semverTerm = regexp.MustCompile(`^\s*(=|==|!=|<|<=|>|>=)?\s*(\S+)\s*$`)
 
 // semverMeets compares by the precedence of Semantic Versioning 2.0: a
 // pre-release comes before its version, and what stands behind "+" does not
-// count. Both sides must be of its form.
+// count. Both sides must be of the form of job.Semver.
 func semverMeets(host, want string) (bool, error) {
 	v, err := parseSemver(host)
 	if err != nil {
@@ -41,7 +38,7 @@ func semverMeets(host, want string) (bool, error) {
 }
 
 func parseSemver(s string) (*version.Version, error) {
-	if !semver.MatchString(s) {
+	if !job.Semver.MatchString(s) {
 		return nil, fmt.Errorf("%q is no semantic version: it has the form 1.2.3", clip(s))
 	}
 	v, err := version.NewSemver(s)
