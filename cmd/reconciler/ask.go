@@ -42,7 +42,7 @@ func fixed(r control.Request) func() control.Request { return func() control.Req
 func newAskCommand(o *options, use, short, long, done string, request func() control.Request) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {

@@ -30,7 +30,7 @@ is changed. A job that in the end waits for something that the agent does not do
 itself, such as a port that another process has, has a line that says so and is
 nothing to do. The exit code is 0 if there is nothing to do, 2 if there is
 something, and 1 if it cannot be known.`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {
