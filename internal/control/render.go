@@ -93,8 +93,12 @@ func header(tw *table, s Status, now time.Time) {
 		tw.line(FromFile(s.DataDir, s.AsOf, now))
 	} else {
 		docker := "connected, version " + s.Docker.Version
-		if !s.Docker.Connected {
-			docker = "AWAY " + ago(now, s.Docker.Since) + ": " + dash(s.Docker.Problem)
+		switch {
+		case s.Docker.Connected:
+		case s.Docker.Since.IsZero() && s.Docker.Problem == "":
+			docker = "not seen yet"
+		default:
+			docker = "AWAY for " + strings.TrimSuffix(ago(now, s.Docker.Since), " ago") + ": " + dash(s.Docker.Problem)
 		}
 		tw.line(fmt.Sprintf("node %s (%s), docker %s", dash(s.Node), s.NodeID, docker))
 		if !s.Manifests.OK {

@@ -80,3 +80,19 @@ func TestRenderNothing(t *testing.T) {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 }
+
+// TestEngineInTheHeader: what is not known yet is not told as an outage.
+func TestEngineInTheHeader(t *testing.T) {
+	for want, docker := range map[string]DockerStatus{
+		"docker connected, version 29": {Connected: true, Version: "29"},
+		"docker not seen yet":          {},
+		"docker AWAY for 1m0s: refused": {
+			Since: t0.Add(-time.Minute), Problem: "refused",
+		},
+	} {
+		var b bytes.Buffer
+		if err := Render(&b, Status{Source: SourceDaemon, Docker: docker}, t0); err != nil || !strings.Contains(b.String(), want+"\n") {
+			t.Errorf("%q, %v, want %q", b.String(), err, want)
+		}
+	}
+}
