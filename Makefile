@@ -16,7 +16,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?= -race -shuffle=on -timeout 15m
 FUZZTIME  ?= 30s
 SOAK      ?= 10m
-# Packages or single tests: `make unit PKG=./desired RUN=TestWatcher`.
+# Packages or single tests: `make unit PKG=./desired RUN=TestWatch`.
 PKG ?= ./...
 RUN ?= .
 

@@ -21,7 +21,7 @@ const (
 )
 
 // jobConditions derives the conditions of a job and its phase in one word.
-func jobConditions(in JobInput, progress string, worse *Refusal, conds []job.Condition) ([]job.Condition, string) {
+func jobConditions(in JobInput, actions []Action, progress string, worse *Refusal, conds []job.Condition) ([]job.Condition, string) {
 	set := func(typ string, yes bool, reason, no, msg string) {
 		c := job.Condition{Type: typ, Status: job.False, Reason: no, ObservedGeneration: in.Record.Generation}
 		if yes {
@@ -38,7 +38,11 @@ func jobConditions(in JobInput, progress string, worse *Refusal, conds []job.Con
 	if worse != nil {
 		idle = "Stopped" // there is more to do, and it is not done
 	}
-	set(job.CondProgressing, progress != "", "Converging", idle, progress)
+	goesOn := progress != ""
+	if goesOn && onlyAPersonHelps(in, actions) {
+		goesOn, idle = false, reasonWaitsForUser
+	}
+	set(job.CondProgressing, goesOn, "Converging", idle, progress)
 	set(job.CondDegraded, degraded != "", degraded, "AsExpected", why)
 	held, msg := heldReason(in)
 	set(job.CondHeld, held != "", held, "NotHeld", msg)

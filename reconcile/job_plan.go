@@ -226,6 +226,6 @@ func (p *jobPlanner) deployment() store.DeploymentRecord {
 		d.Groups = p.groups
 		d.ObservedGeneration = p.in.Record.Generation
 	}
-	d.Conditions, d.Phase = jobConditions(p.in, p.progress, p.degraded, d.Conditions)
+	d.Conditions, d.Phase = jobConditions(p.in, p.actions, p.progress, p.degraded, d.Conditions)
 	return d
 }

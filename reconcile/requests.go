@@ -18,7 +18,7 @@ var ErrNoJob = errors.New("no such job")
 func (c *Controller) Ask(ctx context.Context, name string, ask func(*store.DeploymentRecord, time.Time)) error {
 	_, recorded := c.Store.Jobs.Get(name)
 	if !recorded && len(c.allocsOf(name)) == 0 {
-		return fmt.Errorf("%w: %q", ErrNoJob, name)
+		return fmt.Errorf("%w: %q; 'reconciler status' lists all", ErrNoJob, name)
 	}
 	c.deploy.Lock()
 	d, _ := c.Store.Deployments.Get(name)

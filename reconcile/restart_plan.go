@@ -58,7 +58,7 @@ func (t *taskPlanner) failed() bool {
 	if ts.LastError == nil || ts.LastError.Reason != errRestartsExhausted {
 		ts.LastError = &job.Failure{
 			Kind: job.WaitsForUser, Reason: errRestartsExhausted, At: t.in.Now.UTC(),
-			Message: fmt.Sprintf("%s; its restart block allows no more. Edit the job, or run: reconciler retry %s", t.howEnded(), t.in.Spec.Job),
+			Message: fmt.Sprintf("%s. Edit the job, or run: reconciler retry %s", t.whyFailed(), t.in.Spec.Job),
 		}
 	}
 	return true
@@ -74,11 +74,19 @@ func (t *taskPlanner) unfail() {
 	ts.Crashes, ts.NextRetry = 0, time.Time{}
 }
 
-func (t *taskPlanner) howEnded() string {
-	if t.ts.LastExit == nil {
-		return "it ended"
+// whyFailed says how the task ended when its restarts were used up. An exit
+// with 0 is no fault of the program: the job may be of the wrong type.
+func (t *taskPlanner) whyFailed() string {
+	const noMore = "its restart block allows no more"
+	exit := t.ts.LastExit
+	switch {
+	case exit == nil:
+		return "it ended; " + noMore
+	case exit.Code == 0 && exit.Error == "" && exit.Stopped == "" && !exit.OOMKilled && !t.batch():
+		return describeExit(*exit) + `, which is no error; but a service is to run on, and ` + noMore +
+			`. Work that ends belongs in a job of type = "batch"`
 	}
-	return describeExit(*t.ts.LastExit)
+	return describeExit(*exit) + "; " + noMore
 }
 
 // complete reports whether the task has done what a batch job is for: its

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -451,5 +452,28 @@ func TestRetryLeavesOtherWaits(t *testing.T) {
 	w.run(10 * time.Second)
 	if tries < 10 || tries > 60 {
 		t.Errorf("%d tries in 10 s, want one each 200 ms", tries)
+	}
+}
+
+// Who reads that a program ended with 0 looks for a fault in it in vain: the
+// text says that the job's type is what keeps it from being done.
+func TestEndOfAServiceIsNoFaultOfItsProgram(t *testing.T) {
+	for _, tt := range []struct {
+		code int
+		says bool
+	}{{0, true}, {1, false}} {
+		w := lives(tasks("side"), leader("web"), restarts(0, interval, 0, job.RestartFail))
+		w.exit("web", tt.code)
+		w.run(time.Minute)
+		e := w.task("web").LastError
+		if e == nil || e.Reason != errRestartsExhausted || e.Kind != job.WaitsForUser {
+			t.Fatalf("exit %d: %+v", tt.code, e)
+		}
+		if got := strings.Contains(e.Message, `type = "batch"`); got != tt.says {
+			t.Errorf("exit %d: %s", tt.code, e.Message)
+		}
+		if !strings.HasSuffix(e.Message, ". Edit the job, or run: reconciler retry web") {
+			t.Errorf("exit %d: %s", tt.code, e.Message)
+		}
 	}
 }

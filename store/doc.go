@@ -28,7 +28,7 @@
 //	│   ├── <image id>                         {"provenance": ImageProvenance, "clock": ImageClock}
 //	│   └── intent/<reference>                 ImageIntent
 //	├── services
-//	│   └── <service>/<alloc id>[/<task>]       ServiceRecord
+//	│   └── <service>/<alloc id>[/[task][:port]]  ServiceRecord
 //	├── events
 //	│   └── <time, nanoseconds>/<sequence>     Event
 //	└── quarantine

@@ -13,7 +13,7 @@ func newAgentCommand(o *options) *cobra.Command {
 		Short: "Run the agent",
 		Long: `Run the agent in the foreground. SIGTERM ends it and leaves all containers
 running; the next start finds them as they are.`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {

@@ -13,8 +13,9 @@ import (
 func newAskCommands(o *options) []*cobra.Command {
 	pull := false
 	restart := newAskCommand(o, "restart JOB", "Replace every allocation of a job, as after an edit",
-		`Replace every allocation of a job by a new one, under its update block: the new
-one is prepared, the old one stops, the new one starts. With --pull the registry
+		`Replace every allocation of a job by a new one, under its update block, as if its
+containers had been edited: where both may run at once the new one takes over
+before the old one stops, else the old one stops first. With --pull the registry
 is asked for the image, even if it is here.`,
 		"restarting", func() control.Request {
 			if pull {
@@ -42,7 +43,7 @@ func fixed(r control.Request) func() control.Request { return func() control.Req
 func newAskCommand(o *options, use, short, long, done string, request func() control.Request) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {

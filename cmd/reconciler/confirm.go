@@ -15,7 +15,7 @@ func newConfirmCommand(o *options) *cobra.Command {
 		Short: "Let the deletions that are held go on",
 		Long: `Jobs whose deletion is held (MassDeletionHeld), and containers of ours that no
 file has named (OrphanHeld), are stopped and removed.`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {

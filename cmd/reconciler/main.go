@@ -22,7 +22,7 @@ func run() int {
 		if code := exitCode(0); errors.As(err, &code) {
 			return int(code)
 		}
-		if text := err.Error(); text != "" {
+		if text := explained(err, os.Geteuid()); text != "" {
 			fmt.Fprintln(os.Stderr, "reconciler: "+text)
 		}
 		return 1

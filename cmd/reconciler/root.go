@@ -25,9 +25,9 @@ a directory say: drop a file in and the container runs, edit it and the
 container changes, delete it and the container goes.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q; see 'reconciler --help'", args[0])
+				return noVerb(cmd, args[0])
 			}
 			return nil
 		},

@@ -28,7 +28,7 @@ old it is (with --json on stderr).
 With --json the output is an array of objects, sorted by name and allocation:
 name, job, group, task, alloc, address, port, tags, health, since. What is empty
 may be left out.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {
@@ -40,7 +40,7 @@ may be left out.`,
 			}
 			if len(args) == 1 {
 				if list = named(list, args[0]); len(list) == 0 {
-					return fmt.Errorf("no service is called %q; reconciler services shows all", args[0])
+					return fmt.Errorf("no service is called %q; 'reconciler services' lists all", args[0])
 				}
 			}
 			if asJSON {

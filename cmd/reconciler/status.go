@@ -28,7 +28,7 @@ func newStatusCommand(o *options) *cobra.Command {
 		Short: "Show what is, and why",
 		Long: `Show all jobs, or one job in full. The running agent is asked; if none answers,
 the state file is read, and the output says how old it is.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := o.load(cmd)
 			if err != nil {
@@ -42,7 +42,7 @@ the state file is read, and the output says how old it is.`,
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&f.images, "images", false, "show images: why each is kept, or when it goes")
+	cmd.Flags().BoolVar(&f.images, "images", false, "show images, all or those of JOB: why each is kept, or when it goes")
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return completeJobs(o, cmd, args), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -82,10 +82,11 @@ func (f statusFlags) print(w io.Writer, s control.Status, args []string) error {
 	if len(args) == 1 {
 		i := indexJob(s.Jobs, args[0])
 		if i < 0 {
-			return fmt.Errorf("no job is called %q", args[0])
+			return fmt.Errorf("no job is called %q; 'reconciler status' lists all, and the problems of files", args[0])
 		}
 		s.Jobs = s.Jobs[i : i+1]
 		s.Problems = problemsOf(s.Problems, s.Jobs[0])
+		s.Images = imagesOf(s.Images, s.Jobs[0])
 	}
 	now := time.Now()
 	switch {
@@ -117,6 +118,23 @@ func problemsOf(all []store.Problem, j control.JobStatus) []store.Problem {
 	for _, p := range all {
 		if p.Job == j.Name || p.Job == "" && p.File == j.File {
 			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// imagesOf keeps the images that tasks of one job have.
+func imagesOf(all []control.ImageStatus, j control.JobStatus) []control.ImageStatus {
+	has := map[string]bool{}
+	for _, a := range j.Allocs {
+		for _, ts := range a.Status.Tasks {
+			has[ts.ImageID] = true
+		}
+	}
+	var out []control.ImageStatus
+	for _, img := range all {
+		if has[img.ID] {
+			out = append(out, img)
 		}
 	}
 	return out

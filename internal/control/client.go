@@ -84,11 +84,11 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 	resp, err := c.http.Do(req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w on the control socket in %s", ErrNoAgent, c.dir)
+		return fmt.Errorf("%w on the control socket in %s; is it running, and is --data-dir right?", ErrNoAgent, c.dir)
 	case os.IsTimeout(err):
 		return fmt.Errorf("%w on the control socket in %s within %s", ErrNoAgent, c.dir, clientTimeout)
 	case err != nil:
-		return fmt.Errorf("control socket: %w", err)
+		return fmt.Errorf("control socket in %s: %w", c.dir, cause(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -105,4 +105,13 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 		return fmt.Errorf("control answer: %w", err)
 	}
 	return nil
+}
+
+// cause is what the system said of a socket, where that is known: the layers
+// above it tell of HTTP, which is no business of who reads the error.
+func cause(err error) error {
+	if no := syscall.Errno(0); errors.As(err, &no) {
+		return no
+	}
+	return err
 }

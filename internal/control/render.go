@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,8 +11,12 @@ import (
 	"reconciler/internal/job"
 )
 
-// shortID is how much of an id people need (Docker's and Nomad's length).
-const shortID = 12
+// How much of an id people need: as much as Docker shows of an image's, and
+// Nomad of an allocation's.
+const (
+	shortImage = 12
+	shortAlloc = 8
+)
 
 func compareAllocs(a, b AllocStatus) int {
 	return cmp.Or(
@@ -25,8 +27,7 @@ func compareAllocs(a, b AllocStatus) int {
 	)
 }
 
-// Render writes the status as a table for people: of all jobs, or of one in
-// full.
+// Render writes the status of all jobs as a table for people.
 func Render(w io.Writer, s Status, now time.Time) error {
 	tw := &table{tw: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
 	header(tw, s, now)
@@ -52,72 +53,6 @@ func known(s Status, n int) string {
 	return fmt.Sprint(n)
 }
 
-// RenderJob writes all that is known of one job.
-func RenderJob(w io.Writer, s Status, j JobStatus, now time.Time) error {
-	tw := &table{tw: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
-	header(tw, s, now)
-	tw.row("Job", j.Name)
-	tw.row("File", dash(j.File))
-	tw.row("Generation", fmt.Sprint(j.Generation))
-	tw.row("Phase", j.Phase)
-	tw.row("Running", fmt.Sprintf("%s of %d", known(s, j.Running), j.Wanted))
-	tw.gap()
-	tw.row("CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE")
-	for _, c := range j.Conditions {
-		tw.row(c.Type, string(c.Status), c.Reason, ago(now, c.LastTransition), dash(c.Message))
-	}
-	tw.gap()
-	tw.row("ALLOC", "INDEX", "GEN", "DESIRED", "TASK", "PHASE", "SINCE", "ATTEMPT", "PORTS", "IMAGE", "WHY")
-	for _, a := range j.Allocs {
-		renderAlloc(tw, a, now)
-	}
-	renderChecks(tw, j.Allocs, now)
-	renderPulls(tw, s, now)
-	renderProblems(tw, s)
-	return tw.flush()
-}
-
-func renderAlloc(tw *table, a AllocStatus, now time.Time) {
-	tasks := slices.Sorted(maps.Keys(a.Status.Tasks))
-	if len(tasks) == 0 {
-		tw.row(short(a.Spec.ID), fmt.Sprint(a.Spec.Index), fmt.Sprint(a.Spec.Generation), string(a.Spec.Desired), "-", "pending", "-", "0", "-", "-", dash(a.Spec.Reason))
-	}
-	for _, name := range tasks {
-		ts := a.Status.Tasks[name]
-		tw.row(short(a.Spec.ID), fmt.Sprint(a.Spec.Index), fmt.Sprint(a.Spec.Generation), string(a.Spec.Desired),
-			name, string(ts.Phase), ago(now, taskSince(ts)), fmt.Sprint(ts.Attempt), dash(ports(a.Spec.Ports, name)),
-			dash(a.Spec.Images[name])+" "+short(strings.TrimPrefix(ts.ImageID, "sha256:")), dash(taskWhy(ts, now)))
-	}
-}
-
-// taskWhy says what a person should know of a task that is not simply well.
-func taskWhy(ts job.TaskStatus, now time.Time) string {
-	var out []string
-	if s := phaseWhy(ts.Phase); s != "" {
-		out = append(out, s)
-	}
-	if ts.LastError != nil {
-		out = append(out, ts.LastError.Reason+": "+ts.LastError.Message)
-	}
-	if ts.LastExit != nil {
-		out = append(out, exitWhy(*ts.LastExit, now))
-	}
-	if ts.NextRetry.After(now) {
-		out = append(out, "next try in "+ts.NextRetry.Sub(now).Round(time.Second).String())
-	}
-	return strings.Join(out, "; ")
-}
-
-func ports(all []job.AllocPort, task string) string {
-	var out []string
-	for _, p := range all {
-		if p.Task == "" || p.Task == task {
-			out = append(out, fmt.Sprintf("%s=%s:%d->%d", p.Label, p.HostIP, p.Host, p.To))
-		}
-	}
-	return strings.Join(out, ",")
-}
-
 // why is the most telling condition of a job.
 func why(j JobStatus) string {
 	for _, typ := range []string{job.CondHeld, job.CondDegraded, job.CondProgressing} {
@@ -134,17 +69,21 @@ func why(j JobStatus) string {
 // RenderImages writes for each image of ours why it is kept or when it goes.
 func RenderImages(w io.Writer, s Status, now time.Time) error {
 	tw := &table{tw: tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
+	if len(s.Images) == 0 {
+		tw.row("no images")
+		return tw.flush()
+	}
 	tw.row("IMAGE", "REFERENCES", "SIZE", "UNUSED", "DELETED", "KEPT")
 	for _, img := range s.Images {
 		refs, size, deleted := "not ours", "-", "-"
 		if img.Provenance != nil {
-			refs = dash(strings.Join(img.Provenance.Refs, ","))
+			refs = dash(strings.Join(familiars(img.Provenance.Refs), ","))
 			size = fmt.Sprintf("%.1f MB", float64(img.Provenance.Size)/1e6)
 		}
 		if at := img.Clock.DeleteAt; !at.IsZero() {
 			deleted = "in " + max(0, at.Sub(now).Round(time.Second)).String()
 		}
-		tw.row(short(strings.TrimPrefix(img.ID, "sha256:")), refs, size, ago(now, img.Clock.UnusedSince), deleted, dash(img.Clock.Kept))
+		tw.row(imageID(img.ID), refs, size, ago(now, img.Clock.UnusedSince), deleted, dash(img.Clock.Kept))
 	}
 	return tw.flush()
 }
@@ -154,8 +93,12 @@ func header(tw *table, s Status, now time.Time) {
 		tw.line(FromFile(s.DataDir, s.AsOf, now))
 	} else {
 		docker := "connected, version " + s.Docker.Version
-		if !s.Docker.Connected {
-			docker = "AWAY " + ago(now, s.Docker.Since) + ": " + dash(s.Docker.Problem)
+		switch {
+		case s.Docker.Connected:
+		case s.Docker.Since.IsZero() && s.Docker.Problem == "":
+			docker = "not seen yet"
+		default:
+			docker = "AWAY for " + strings.TrimSuffix(ago(now, s.Docker.Since), " ago") + ": " + dash(s.Docker.Problem)
 		}
 		tw.line(fmt.Sprintf("node %s (%s), docker %s", dash(s.Node), s.NodeID, docker))
 		if !s.Manifests.OK {
@@ -175,7 +118,7 @@ func renderPulls(tw *table, s Status, now time.Time) {
 	tw.gap()
 	tw.row("PULL", "PROGRESS", "LAYERS", "SINCE")
 	for _, p := range s.Pulls {
-		tw.row(p.Ref, fmt.Sprintf("%.1f of %.1f MB", float64(p.BytesDone)/1e6, float64(p.BytesTotal)/1e6),
+		tw.row(familiar(p.Ref), fmt.Sprintf("%.1f of %.1f MB", float64(p.BytesDone)/1e6, float64(p.BytesTotal)/1e6),
 			fmt.Sprintf("%d/%d", p.LayersDone, p.Layers), ago(now, p.Since))
 	}
 }
@@ -222,11 +165,43 @@ func dash(s string) string {
 	return s
 }
 
-func short(id string) string { return id[:min(len(id), shortID)] }
+func allocID(id string) string { return id[:min(len(id), shortAlloc)] }
 
+func imageID(id string) string {
+	id = strings.TrimPrefix(id, "sha256:")
+	return id[:min(len(id), shortImage)]
+}
+
+// familiar is an image reference as people write it, and as short as it can be
+// told: without Docker Hub's name, and with the beginning of a digest.
+func familiar(ref string) string {
+	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
+	name, digest, ok := strings.Cut(ref, "@")
+	if !ok {
+		return ref
+	}
+	algorithm, hex, _ := strings.Cut(digest, ":")
+	return name + "@" + algorithm + ":" + imageID(hex)
+}
+
+func familiars(refs []string) []string {
+	out := make([]string, 0, len(refs))
+	for _, r := range refs {
+		out = append(out, familiar(r))
+	}
+	return out
+}
+
+const day = 24 * time.Hour
+
+// ago says how long t is past, in days from two on.
 func ago(now, t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return max(0, now.Sub(t)).Round(time.Second).String() + " ago"
+	d := max(0, now.Sub(t)).Round(time.Second)
+	if d < 2*day {
+		return d.String() + " ago"
+	}
+	return fmt.Sprintf("%dd%dh ago", d/day, d%day/time.Hour)
 }

@@ -20,7 +20,7 @@ func renderChecks(tw *table, allocs []AllocStatus, now time.Time) {
 				first = false
 			}
 			c := a.Status.Checks[name]
-			tw.row(short(a.Spec.ID), name, string(c.Status), ago(now, c.Since), dash(c.Output))
+			tw.row(allocID(a.Spec.ID), name, string(c.Status), ago(now, c.Since), dash(c.Output))
 		}
 	}
 }

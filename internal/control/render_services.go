@@ -20,7 +20,7 @@ func RenderServices(w io.Writer, services []store.ServiceRecord, now time.Time) 
 	}
 	tw.row("NAME", "ADDRESS", "HEALTH", "JOB/GROUP[/TASK]", "ALLOC", "TAGS", "SINCE")
 	for _, s := range services {
-		tw.row(s.Name, dash(address(s)), dash(string(s.Health)), owner(s), short(s.Alloc),
+		tw.row(s.Name, dash(address(s)), dash(string(s.Health)), owner(s), allocID(s.Alloc),
 			dash(strings.Join(s.Tags, ",")), ago(now, s.Since))
 	}
 	return tw.flush()

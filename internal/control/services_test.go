@@ -87,7 +87,8 @@ func TestRenderServicesGolden(t *testing.T) {
 }
 
 // TestRenderJobChecksGolden: one job's allocations in every phase that a check,
-// a leader or a restart block can bring them to, and their checks.
+// a leader or a restart block can bring them to, and their checks. What the
+// job's condition says is not said again.
 func TestRenderJobChecksGolden(t *testing.T) {
 	exit := func(code int, stopped string) *job.Exit {
 		return &job.Exit{Code: code, Attempt: 2, At: t0.Add(-time.Minute), Stopped: stopped}
@@ -95,11 +96,12 @@ func TestRenderJobChecksGolden(t *testing.T) {
 	task := func(id string, index int, ts job.TaskStatus, checks map[string]job.CheckState) AllocStatus {
 		ts.Attempt = 2
 		return AllocStatus{Alloc: job.Alloc{
-			Spec:   job.AllocSpec{ID: id, Index: index, Generation: 1, Desired: job.DesiredRun},
+			Spec:   job.AllocSpec{ID: id, Group: "web", Index: index, Generation: 1, Desired: job.DesiredRun},
 			Status: job.AllocStatus{Tasks: map[string]job.TaskStatus{"web": ts}, Checks: checks},
 		}}
 	}
-	j := JobStatus{Name: "web", Generation: 1, Phase: "running", Wanted: 6, Allocs: []AllocStatus{
+	degraded := job.Condition{Type: job.CondDegraded, Status: job.True, Reason: "RestartsExhausted", Message: "web[3] task web: its restart block allows no more"}
+	j := JobStatus{Name: "web", Generation: 1, Phase: "running", Wanted: 6, Conditions: []job.Condition{degraded}, Allocs: []AllocStatus{
 		task("aaaaaaaa-1111", 0, job.TaskStatus{Phase: job.PhaseRunning, RunningSince: t0.Add(-time.Hour)}, map[string]job.CheckState{
 			"web/tcp":   {Status: job.CheckPassing, Since: t0.Add(-time.Hour), Output: "connected"},
 			"web/alive": {Status: job.CheckCritical, Since: t0.Add(-5 * time.Second), Output: "503 Service Unavailable: no database"},
