@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -120,30 +118,10 @@ func count(n int, what string) string {
 func printProblems(w io.Writer, problems []store.Problem) (bad bool) {
 	for _, p := range problems {
 		fmt.Fprintln(w, p)
-		if line := sourceLine(p); line != "" {
+		if line := shownLine(p); line != "" {
 			fmt.Fprintln(w, "    "+line)
 		}
 		bad = bad || p.Severity != store.SeverityWarning
 	}
 	return bad
 }
-
-// sourceLine is the line that a problem points at, if it can still be read.
-func sourceLine(p store.Problem) string {
-	if p.Line == 0 {
-		return "" // of the whole file, which may be a pipe or a device
-	}
-	src, err := os.ReadFile(p.File)
-	if err != nil {
-		return ""
-	}
-	lines := strings.Split(string(src), "\n")
-	if p.Line > len(lines) {
-		return ""
-	}
-	return secretLine.ReplaceAllString(strings.TrimSpace(lines[p.Line-1]), "$1 …")
-}
-
-// secretLine finds what may be a password, also under a key with a slip in
-// it: what validate prints ends up in the logs of build machines.
-var secretLine = regexp.MustCompile(`(?i)\b((?:pas\w*|auth)"?\s*[=:]).*`)
