@@ -53,9 +53,14 @@ func known(s Status, n int) string {
 	return fmt.Sprint(n)
 }
 
-// why is the most telling condition of a job.
+// why is the most telling condition of a job. Of one that goes, nobody needs to
+// mend what was wrong with it.
 func why(j JobStatus) string {
-	for _, typ := range []string{job.CondHeld, job.CondDegraded, job.CondProgressing} {
+	telling := []string{job.CondHeld, job.CondDegraded, job.CondProgressing}
+	if j.Phase == phaseStopping {
+		telling = []string{job.CondProgressing}
+	}
+	for _, typ := range telling {
 		if c, ok := job.FindCondition(j.Conditions, typ); ok && c.Status == job.True {
 			return c.Reason + ": " + c.Message
 		}

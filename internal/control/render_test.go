@@ -96,3 +96,17 @@ func TestEngineInTheHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyOfAJobThatGoes(t *testing.T) {
+	j := JobStatus{Phase: "stopping", Conditions: []job.Condition{
+		{Type: job.CondProgressing, Status: job.True, Reason: "Converging", Message: "allocation a is stopping"},
+		{Type: job.CondDegraded, Status: job.True, Reason: "RestartsExhausted", Message: "edit the job"},
+	}}
+	if got := why(j); got != "Converging: allocation a is stopping" {
+		t.Error(got)
+	}
+	j.Phase = "degraded"
+	if got := why(j); got != "RestartsExhausted: edit the job" {
+		t.Error(got)
+	}
+}

@@ -222,8 +222,12 @@ func unseen(st *store.Store, known map[string]bool) map[string]JobStatus {
 	return out
 }
 
-// phasePending is the phase of a job that no controller has looked at.
-const phasePending = "pending"
+// phasePending is the phase of a job that no controller has looked at, and
+// phaseStopping that of one that is deleted.
+const (
+	phasePending  = "pending"
+	phaseStopping = "stopping"
+)
 
 func jobStatus(name string, rec store.JobRecord, dep store.DeploymentRecord, allocs []AllocStatus) JobStatus {
 	j := JobStatus{
