@@ -101,7 +101,7 @@ install: build ## Install the binary under PREFIX (/usr/local)
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf $(BIN) cover.out cover.html dist
+	rm -rf $(BIN) cover.out cover.html
 
 # The linter is built from source at a pinned version, about two minutes once.
 $(GOLANGCI_LINT):

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -243,12 +244,22 @@ func (f *dbFile) moveAside(kind string, now time.Time) (string, error) {
 		return "", fmt.Errorf("moving the state file aside: %w", err)
 	}
 	f.left = identity{}
-	if old, err := filepath.Glob(base + "*"); err == nil && len(old) > keepAside {
-		for _, name := range old[:len(old)-keepAside] { // Glob sorts
-			_ = os.Remove(name)
-		}
+	for _, name := range tooOld(filepath.Dir(base), filepath.Base(base)) {
+		_ = os.Remove(filepath.Join(filepath.Dir(base), name))
 	}
 	return to, nil
+}
+
+// tooOld names the files of dir with that prefix but for the newest.
+func tooOld(dir, prefix string) []string {
+	entries, _ := os.ReadDir(dir) // sorted, and here by time
+	var old []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			old = append(old, e.Name())
+		}
+	}
+	return old[:max(0, len(old)-keepAside)]
 }
 
 // regularOrMissing keeps us from opening a FIFO, which would block.
