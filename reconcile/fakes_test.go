@@ -482,6 +482,7 @@ type ports struct {
 	table   map[string][]job.AllocPort
 	foreign map[int]string // held by others
 	next    int
+	probes  int // calls of Probe
 }
 
 func newPorts() *ports {
@@ -540,6 +541,7 @@ func (p *ports) free(port int, except []string) error {
 func (p *ports) Probe(id string, reqs []job.PortRequest, except []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.probes++
 	for _, r := range reqs {
 		if r.Static == 0 {
 			continue

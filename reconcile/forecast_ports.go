@@ -99,7 +99,7 @@ func (p *play) probe(in *JobInput) {
 	var passing map[string]bool
 	for _, a := range in.Allocs {
 		spec := p.specs[a.Spec.ID] // which may be that of a generation that is put back
-		if spec == nil || a.Spec.Desired != job.DesiredPrepare || a.Ended() {
+		if spec == nil || a.Spec.Desired != job.DesiredPrepare || a.Ended() || !hasStatic(a.Spec.Ports) {
 			continue
 		}
 		if passing == nil {
@@ -125,7 +125,7 @@ func (p *play) passing() map[string]bool {
 	for dropped := true; dropped; {
 		dropped = false
 		for _, id := range slices.Sorted(maps.Keys(out)) {
-			if p.test(id, reqs[id], p.leaving(p.allocs[id].Spec, out)) != nil {
+			if hasStatic(p.allocs[id].Spec.Ports) && p.test(id, reqs[id], p.leaving(p.allocs[id].Spec, out)) != nil {
 				delete(out, id)
 				dropped = true
 			}
@@ -136,13 +136,13 @@ func (p *play) passing() map[string]bool {
 
 // leaving is the controller's, in a play.
 func (p *play) leaving(a job.AllocSpec, passing map[string]bool) []string {
-	slots := map[string]bool{slotOf(a): true}
+	slots := map[place]bool{placeOf(a): true}
 	for id := range passing {
-		slots[slotOf(p.allocs[id].Spec)] = true
+		slots[placeOf(p.allocs[id].Spec)] = true
 	}
 	var out []string
 	for id, other := range p.allocs {
-		if id != a.ID && (other.Spec.Desired == job.DesiredStop || slots[slotOf(other.Spec)]) {
+		if id != a.ID && (other.Spec.Desired == job.DesiredStop || slots[placeOf(other.Spec)]) {
 			out = append(out, id)
 		}
 	}

@@ -267,10 +267,12 @@ func (g *groupPlanner) refused(i int) bool {
 func (g *groupPlanner) losesPorts(i int) bool {
 	lost, last := 0, time.Time{}
 	for _, a := range g.in.Allocs {
-		if a.Spec.Group == g.group.Name && a.Spec.Index == i && a.Ended() && a.Spec.Reason == ReasonPortLost &&
-			g.in.Now.Sub(a.Status.EndedAt) < portLostWindow {
+		// An end that lies ahead is from before the clock was set back.
+		ended := passed(a.Status.EndedAt, g.in.Now)
+		if a.Spec.Group == g.group.Name && a.Spec.Index == i && !ended.IsZero() && a.Spec.Reason == ReasonPortLost &&
+			g.in.Now.Sub(ended) < portLostWindow {
 			lost++
-			last = later(last, a.Status.EndedAt)
+			last = later(last, ended)
 		}
 	}
 	if lost < 2 {

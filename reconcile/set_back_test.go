@@ -65,3 +65,16 @@ func TestCheckRestartAfterTheClockWasSetBack(t *testing.T) {
 		t.Errorf("not restarted:\n%s", tail(w.log))
 	}
 }
+
+// Ports that were lost at a time which lies ahead now keep no index empty until
+// the clock is there once more.
+func TestLostPortsAfterTheClockWasSetBack(t *testing.T) {
+	j := webJob()
+	lost := func(a *job.Alloc) {
+		a.Spec.Desired, a.Spec.Reason, a.Status.EndedAt = job.DesiredStop, ReasonPortLost, t0.Add(24*time.Hour)
+	}
+	plan := PlanJob(jobInput(j, allocs(j, alloc(allocA, j, 0, lost), alloc(allocB, j, 0, lost))))
+	if len(plan.Actions) != 1 || plan.Actions[0].Kind != ActionPlace {
+		t.Errorf("actions %v, again at %v", plan.Actions, plan.WakeAt)
+	}
+}

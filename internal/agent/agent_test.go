@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,31 @@ func TestClaimed(t *testing.T) {
 		if n := r.running(); n != 1 {
 			t.Errorf("%d containers run %s after the claim was free", n, claimRetry)
 		}
+	})
+}
+
+// TestNotYetClaimed: between the first list and the claim nobody is accused.
+func TestNotYetClaimed(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		a, err := New(r.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Cache.Run(ctx) }()
+		time.Sleep(time.Second)
+		if d := a.dockerStatus(); d.Connected || !strings.Contains(d.Problem, "about to be claimed") {
+			t.Errorf("status %+v", d)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := a.Store.Close(); err != nil {
+			t.Error(err)
+		}
+		_ = a.api.Close() // as Run does
 	})
 }
 

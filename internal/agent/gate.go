@@ -30,9 +30,10 @@ type engineGate struct {
 	opened  func() // called, from Run, when the gate has opened
 	look    chan struct{}
 
-	mu     sync.Mutex
-	engine string // that is claimed; "" is none
-	claim  io.Closer
+	mu      sync.Mutex
+	engine  string // that is claimed; "" is none
+	claim   io.Closer
+	refused error // why the last claim was not ours; nil if it was, or none was made yet
 }
 
 func newEngineGate(c *observed.Cache, nodeID string, log logrus.FieldLogger) *engineGate {
@@ -48,6 +49,7 @@ func (g *engineGate) Run(ctx context.Context) error {
 		var again <-chan time.Time
 		if g.Cache.Synced() && !g.claimed() {
 			err := g.take(ctx, g.Cache.Engine().ID)
+			g.note(err)
 			switch {
 			case err == nil:
 				said = false
@@ -100,6 +102,26 @@ func (g *engineGate) take(ctx context.Context, engine string) error {
 	defer g.mu.Unlock()
 	g.claim, g.engine = c, engine
 	return nil
+}
+
+func (g *engineGate) note(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refused = err
+}
+
+// closed says why nothing is written to the engine, which is in sight; "" if
+// the engine is ours.
+func (g *engineGate) closed() string {
+	if g.claimed() {
+		return ""
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.refused != nil {
+		return "engine not claimed: " + g.refused.Error()
+	}
+	return "the engine is about to be claimed"
 }
 
 func (g *engineGate) release() {

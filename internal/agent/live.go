@@ -84,8 +84,8 @@ func (a *Agent) dockerStatus() control.DockerStatus {
 		Connected: s.Connected, Since: s.Since, LastList: s.LastList, Problem: s.Problem,
 		Version: e.Version, APIVersion: e.APIVersion,
 	}
-	if s.Connected && !a.gate.claimed() {
-		d.Connected, d.Problem = false, "another agent with this node id works on the engine"
+	if why := a.gate.closed(); s.Connected && why != "" {
+		d.Connected, d.Problem = false, why
 	}
 	return d
 }

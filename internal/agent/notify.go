@@ -8,8 +8,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// statusEvery is how often the line that `systemctl status` shows is renewed.
-const statusEvery = 10 * time.Second
+// statusEvery is how often the line that `systemctl status` shows is renewed,
+// if there is another one.
+const statusEvery = time.Second
 
 // notify tells systemd that the agent is ready, how it is, and that it lives
 // (sd_notify(3)). Without systemd every message is dropped by the library.
