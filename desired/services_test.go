@@ -93,6 +93,7 @@ func TestServicesAndPorts(t *testing.T) {
 		{"a restart without a limit", group("", service("port = \"own\"\n"+tcp("check_restart {\n grace = \"1s\"\n}")), ""), `Missing limit`},
 	} {
 		got := said(t, tc.src)
+		got, _, _ = strings.Cut(got, "\na.hcl:13,7-12: Warning: Option without effect; port \"own\"") // in another's network
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}

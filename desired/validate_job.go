@@ -49,6 +49,7 @@ func (l *loader) checkGroup(g *groupDraft) {
 	for i := range g.tasks {
 		scope.own = portLabels(g.tasks[i].ports)
 		l.checkPublished(scope, &g.tasks[i], publisher)
+		l.checkReach(g, &g.tasks[i])
 	}
 }
 
@@ -121,6 +122,37 @@ func (l *loader) unknownPort(label string, at hcl.Range, scope portScope) {
 // network of the host or of another container.
 func publishes(t *taskDraft) bool {
 	return job.OwnNetwork(t.Config.NetworkMode)
+}
+
+// checkReach warns of ports of a task, and of their numbers in its container,
+// that its network mode makes nothing of.
+func (l *loader) checkReach(g *groupDraft, t *taskDraft) {
+	mode := t.Config.NetworkMode
+	if interpolated(mode) || job.OwnNetwork(mode) {
+		return
+	}
+	const title = "Option without effect"
+	if mode != job.HostMode {
+		for _, p := range t.ports {
+			l.warnf(p.at, title, "port %q is kept free on the host and leads nowhere: with network_mode = %q no port of this task is published. Give it to the task in whose network this one is, or remove it.", p.Label, mode)
+		}
+		return
+	}
+	const oneNumber = "has no effect: in the host's network a port has one number, the host's"
+	static := map[string]int{}
+	for _, p := range slices.Concat(g.ports, t.ports) {
+		static[p.Label] = p.Static
+	}
+	for _, p := range t.ports {
+		if p.To != 0 && p.To != p.Static {
+			l.warnf(p.at, title, "\"to\" of port %q %s.", p.Label, oneNumber)
+		}
+	}
+	for _, p := range t.portMapAt {
+		if at, ok := static[p.key]; ok && at != t.Config.PortMap[p.key] {
+			l.warnf(p.at, title, "port_map of port %q %s.", p.key, oneNumber)
+		}
+	}
 }
 
 // staticPort is a port that was asked for by number.
