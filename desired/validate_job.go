@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -33,6 +34,7 @@ func (l *loader) checkGroup(g *groupDraft) {
 	tasks := map[string]hcl.Range{}
 	labels := map[string]hcl.Range{}
 	l.checkLabels(g.ports, labels)
+	g.portOwners = map[string][]string{}
 	for i := range g.tasks {
 		t := &g.tasks[i]
 		if first, ok := tasks[t.Name]; ok {
@@ -40,7 +42,10 @@ func (l *loader) checkGroup(g *groupDraft) {
 		} else {
 			tasks[t.Name] = t.at
 		}
-		l.checkLabels(t.ports, labels)
+		l.checkLabels(t.ports, maps.Clone(labels))
+		for _, p := range t.ports {
+			g.portOwners[p.Label] = append(g.portOwners[p.Label], t.Name)
+		}
 	}
 	l.checkJoins(g)
 	l.checkLeaders(g)
@@ -53,15 +58,17 @@ func (l *loader) checkGroup(g *groupDraft) {
 	}
 }
 
-// checkLabels notes the labels of ports and reports those that the group has
-// already: environment variables are named after them.
+// checkLabels notes the labels of ports and reports those that are there
+// already: environment variables are named after them, in which a '-' is a '_'.
+// Two tasks may have the same: each sees the other's under the task's name.
 func (l *loader) checkLabels(ports []portDraft, labels map[string]hcl.Range) {
 	for _, p := range ports {
-		if first, ok := labels[p.Label]; ok {
-			l.errorf(p.at, "Duplicate port label", "port %q is already defined in this group at %s. Rename one of the two.", p.Label, first)
+		name := strings.ReplaceAll(p.Label, "-", "_")
+		if first, ok := labels[name]; ok {
+			l.errorf(p.at, "Duplicate port label", "port %q has the variable NOMAD_PORT_%s, and so has the one at %s. Rename one of the two.", p.Label, name, first)
 			continue
 		}
-		labels[p.Label] = p.at
+		labels[name] = p.at
 	}
 }
 
