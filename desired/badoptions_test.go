@@ -17,13 +17,13 @@ import (
 var badOptions = map[string][]string{
 	"config": {
 		`image = ["a"]`, `image = ""`, `image = "http://a/b"`, `image = "A"`,
-		`load = ""`, `load = 1 + "a"`,
+		`load = ""`, `load = "../x.tar"`, `load = 1 + "a"`,
 		`force_pull = "yes"`, `command = " a"`, `command = ""`, `args = "a b"`, `args = [["a"]]`, `entrypoint = { a = "b" }`,
 		`labels = ["a"]`, `labels = { "" = "a" }`, `labels = { "reconciler.job" = "a" }`, `labels = { a = ["b"] }`,
 		`port_map = { http = "eighty" }`, `port_map = { http = 0 }`, `port_map = { http = 65536 }`, `port_map = 80`,
 		`ports = "http"`, `ports = [{}]`,
 		`network_mode = ""`, `network_mode = []`, `network_mode = "container:"`,
-		`volumes = "/a:/b"`, `volumes = ["/a"]`, `volumes = ["/a:b"]`, `volumes = [":/b"]`, `volumes = ["/a:/b:wx"]`, `volumes = ["/a:/alloc"]`, `volumes = ["/a:/"]`, `volumes = ["/a:/b", "/c:/b/"]`,
+		`volumes = "/a:/b"`, `volumes = ["/a"]`, `volumes = ["/a:b"]`, `volumes = [":/b"]`, `volumes = ["/a:/b:wx"]`, `volumes = ["/a:/b:ro,rw"]`, `volumes = ["/a:/b:z,ro,Z"]`, `volumes = ["/a:/b:rslave,shared"]`, `volumes = ["/a:/alloc"]`, `volumes = ["/a:/"]`, `volumes = ["/a:/b", "/c:/b/"]`,
 		`work_dir = "srv"`, `work_dir = ""`, `hostname = "a b"`, `hostname = "_"`, `tty = 2`, `tty = "on"`,
 		`logging = "syslog"`, "logging {\n type = \"\"\n}", "logging {\n type = \"a\"\n driver = \"b\"\n}",
 		`auth = "me"`, `auth_soft_fail = "perhaps"`, `image_pull_timeout = 5`, `image_pull_timeout = "-1s"`, `image_pull_timeout = "soon"`,
@@ -74,7 +74,7 @@ var badOptions = map[string][]string{
 		"leader = true", "artifact {\n}",
 	},
 	"task": {
-		`driver = "exec"`, `config = "redis"`, `env = "A=b"`, `meta = "a"`, `resources = 1`, `kill_timeout = 5`, `kill_signal = "SIGFOO"`, `user = []`, `logs = 1`,
+		`driver = "exec"`, `config = "redis"`, `env = "A=b"`, `meta = "a"`, `resources = 1`, `kill_timeout = 5`, `kill_signal = "SIGFOO"`, `user = []`, `user = " root"`, `logs = 1`,
 		`artifact = "http://a/b"`, "artifact \"a\" {\n}", `constraint = true`, `leader = "me"`, `leader = ""`, `restart = false`, `service = "web"`,
 		`shutdown_delay = "-1s"`, `shutdown_delay = 5`, "update {\n}", `count = 2`,
 	},

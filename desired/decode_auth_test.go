@@ -64,6 +64,7 @@ func TestNoMessageTellsAPassword(t *testing.T) {
 		`password = "x${hunter2}"`, `password = "x${hunter2"`, `password = "x${upper(hunter2)}"`, `password = "x${hunter2()}"`, `password = hunter2("x")`,
 		`password = "x" "hunter2"`, `password = "x\hunter2"`, `password = "hunter2\q"`, `password = "hunter2" + 1`, `password = "hunter2" ? 1 : 2`, `password = !"hunter2"`,
 		`password = <<EOT hunter2`, `password : "hunter2"`, `password "hunter2" {}`, "password {\n hunter2 = 1\n}", `password = tonumber("hunter2")`, `password = "a\u0000hunter2"`,
+		`password = "a${hunter2:x}"`, `password = "a%{hunter2}"`, "password = <<EOT\n${hunter2:x}\nEOT\n",
 		`password = "%{if hunter2}x%{endif}"`, `password = "%{if "hunter2"}x%{endif}"`, "password = \"hunter2\"\n password = \"hunter2\"", `passwd = "hunter2"`,
 		`password = [for x in "hunter2" : x]`, `password = "ok"` + "\n username = \"x${\"hunter2\"}\"",
 	} {

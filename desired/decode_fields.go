@@ -99,6 +99,10 @@ func (l *loader) unexpected(kind string, it item, f fields) {
 	summary := "Unsupported argument"
 	if it.body != nil {
 		summary = "Unsupported block"
+		if it.key == "dynamic" {
+			l.errorf(it.at, "Not supported", "dynamic blocks are a part of Nomad's language that reconciler does not have. Write the blocks out; a list can be computed: mounts = [for x in local.all : { … }].")
+			return
+		}
 	}
 	known := slices.Sorted(maps.Keys(f))
 	known = append(known, notSupported[kind]...)

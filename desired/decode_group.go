@@ -17,7 +17,8 @@ type groupDraft struct {
 	ports   []portDraft // of its network block
 	tasks   []taskDraft
 
-	services []serviceDraft
+	services   []serviceDraft
+	portOwners map[string][]string // names of the tasks that have a port of this label
 }
 
 // portDraft is a port and where its label stands.

@@ -78,6 +78,9 @@ func (l *loader) checkMount(m job.Mount, s section) {
 	case m.Type == job.MountVolume && named && !volumeName(m.Source):
 		l.errorf(sourceAt, "Bad volume", "%q is no name of a volume. For a path, write type = \"bind\".", m.Source)
 	}
+	if m.Type == job.MountBind && hasSource {
+		l.checkHome(m.Source, sourceAt)
+	}
 	if targetAt, there := at["target"]; !there {
 		l.errorf(s.at, "Missing target", "a mount needs a path in the container. Write target = \"/…\".")
 	} else if why := badTarget(m.Target); m.Target != "" && !interpolated(m.Target) && why != "" {

@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"reconciler/internal/job"
@@ -48,7 +50,7 @@ func (l *loader) task(it item) taskDraft {
 		"resources":    l.resources(&d),
 		"kill_timeout": l.duration(&d.KillTimeout),
 		"kill_signal":  l.killSignal(&d.KillSignal),
-		"user":         l.text(&d.User),
+		"user":         l.user(&d.User),
 		"logs":         l.logs(&d.Logs),
 
 		"artifact":       l.artifacts(&d.Artifacts),
@@ -127,6 +129,17 @@ func (l *loader) logs(dst *job.Logs) func([]item) {
 				"max_files":     l.whole(&dst.MaxFiles, bounds{1, maxLogFiles, "max_files"}),
 				"max_file_size": l.whole(&dst.MaxFileSizeMB, bounds{1, maxLogFileMB, "max_file_size, in MB,"}),
 			})
+		}
+	}
+}
+
+// user decodes the user of the process. An empty one is the image's.
+func (l *loader) user(dst *string) func([]item) {
+	return func(items []item) {
+		var at hcl.Range
+		l.textAt(dst, &at)(items)
+		if strings.TrimSpace(*dst) != *dst {
+			l.errorf(at, "Blanks around a value", "\"user\" is %q, with blanks around it. Remove them.", *dst)
 		}
 	}
 }

@@ -302,13 +302,8 @@ func (l *loader) exprPairs(it item) []pair {
 // objectKey is the text of a key in { … }: a bare word, a quoted string, or a
 // dotted name as HCL 1 has it.
 func (l *loader) objectKey(expr hclsyntax.Expression) (string, bool) {
-	if word := hcl.ExprAsKeyword(expr); word != "" {
-		return word, true
-	}
-	if key, ok := expr.(*hclsyntax.ObjectConsKeyExpr); ok && !key.ForceNonLiteral {
-		if ref, ok := key.Wrapped.(*hclsyntax.ScopeTraversalExpr); ok {
-			return string(ref.SrcRange.SliceBytes(l.src)), true
-		}
+	if key, ok := hclx.BareKey(expr, l.src); ok {
+		return key, true
 	}
 	v, ok := l.value(expr)
 	if !ok {

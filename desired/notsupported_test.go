@@ -73,6 +73,7 @@ func TestSlipsInSmallSections(t *testing.T) {
 		"config {\n image = \"a\"\n auth {\n usernam = \"a\"\n}\n}": `Did you mean "username"?`,
 		"config {\n image = \"a\"\n auth {\n user = \"a\"\n}\n}":    "The auth block has: email, password, server_address and username.",
 		"config {\n image = \"a\"\n user = \"a\"\n}":                "Write it in a task.",
+		"config {\n image = \"a\"\n dynamic \"mount\" {\n}\n}":      "a list can be computed: mounts = [for x in local.all : { … }].",
 	} {
 		if got := said(t, "task \"t\" {\n"+src+"\n}\n"); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %s, want %s", src, got, want)

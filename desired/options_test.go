@@ -172,9 +172,15 @@ func TestTaskOptions(t *testing.T) {
 
 func TestOptionsWithoutEffect(t *testing.T) {
 	for src, want := range map[string]string{
-		"config {\n image = \"a\"\n cpu_cfs_period = 1000\n}":                                       `a.hcl:4,19-23: Warning: Option without effect; "cpu_cfs_period"`,
-		"config {\n image = \"a\"\n logging {\n type = \"syslog\"\n}\n}\nlogs {\n max_files = 2\n}": `a.hcl:4,2-9: Warning: Option without effect; the task's logs block`,
-		"config {\n image = \"a\"\n SSL = true\n}":                                                  `a.hcl:4,2-5: Warning: Deprecated option; "SSL" has no effect`,
+		"config {\n image = \"a\"\n cpu_cfs_period = 1000\n}":                                                                                                                    `a.hcl:4,19-23: Warning: Option without effect; "cpu_cfs_period"`,
+		"config {\n image = \"a\"\n logging {\n type = \"syslog\"\n}\n}\nlogs {\n max_files = 2\n}":                                                                              `a.hcl:4,2-9: Warning: Option without effect; the task's logs block`,
+		"config {\n image = \"a\"\n network_mode = \"container:b\"\n}\nresources {\n network {\n port \"p\" {\n}\n}\n}":                                                          `a.hcl:8,7-10: Warning: Option without effect; port "p" is kept free`,
+		"config {\n image = \"a\"\n network_mode = \"none\"\n}\nresources {\n network {\n port \"p\" {\n}\n}\n}":                                                                 `a.hcl:8,7-10: Warning: Option without effect; port "p" is kept free`,
+		"config {\n image = \"a\"\n network_mode = \"host\"\n port_map = { p = 80, q = 81 }\n}\nresources {\n network {\n port \"p\" {\n}\n port \"q\" {\n static = 81\n}\n}\n}": `a.hcl:5,15-16: Warning: Option without effect; port_map of port "p"`,
+		"config {\n image = \"a\"\n network_mode = \"host\"\n}\nresources {\n network {\n port \"p\" {\n to = 80\n}\n port \"q\" {\n to = 81\n static = 81\n}\n}\n}":             `a.hcl:8,7-10: Warning: Option without effect; "to" of port "p"`,
+		"config {\n image = \"a\"\n volumes = [\"~/x:/y:ro,z\"]\n}":                                                                                                              `a.hcl:4,13-26: Warning: Relative path; a "~" is no home directory`,
+		"config {\n image = \"a\"\n mount {\n type = \"bind\"\n source = \"~me\"\n target = \"/x\"\n}\n}":                                                                        `a.hcl:6,11-16: Warning: Relative path; a "~" is no home directory`,
+		"config {\n image = \"a\"\n SSL = true\n}":                                                                                                                               `a.hcl:4,2-5: Warning: Deprecated option; "SSL" has no effect`,
 	} {
 		_, problems := mustJobs(t, "task \"t\" {\n"+src+"\n}\n")
 		if len(problems) != 1 || problems[0].Severity != store.SeverityWarning || !strings.Contains(problems[0].String(), want) {

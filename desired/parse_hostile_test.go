@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"reconciler/store"
 )
@@ -157,12 +156,9 @@ func chain(n int) string {
 
 func TestValuesAreBounded(t *testing.T) {
 	for name, src := range bombs() {
-		start := time.Now()
-		jobs, problems := Parse("a.hcl", []byte(src))
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("%s: took %v", name, took)
-		} else if testing.Verbose() {
-			t.Logf("%s: %v, %d problems %v", name, took, len(problems), problems[:min(1, len(problems))])
+		jobs, problems := Parse("a.hcl", []byte(src)) // its time is TestHostileFilesAreCheap's
+		if testing.Verbose() {
+			t.Logf("%s: %d problems %v", name, len(problems), problems[:min(1, len(problems))])
 		}
 		if len(jobs) == 1 && len(jobs[0].Groups[0].Tasks[0].Config.Command) > evalBudget {
 			t.Errorf("%s: a value of %d bytes", name, len(jobs[0].Groups[0].Tasks[0].Config.Command))

@@ -93,7 +93,32 @@ func TestServicesAndPorts(t *testing.T) {
 		{"a restart without a limit", group("", service("port = \"own\"\n"+tcp("check_restart {\n grace = \"1s\"\n}")), ""), `Missing limit`},
 	} {
 		got := said(t, tc.src)
+		got, _, _ = strings.Cut(got, "\na.hcl:13,7-12: Warning: Option without effect; port \"own\"") // in another's network
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// Tasks may have ports of one label: each sees the other's as NOMAD_ADDR_task_label.
+func TestPortsOfOneLabel(t *testing.T) {
+	group := func(ofGroup, labelOfB string) string {
+		task := func(name, label string) string {
+			return "task \"" + name + "\" {\n config {\n image = \"a\"\n port_map {\n " + label + " = 80\n}\n}\n" +
+				"resources {\n network {\n port \"" + label + "\" {}\n}\n}\nservice {\n name = \"" + name + "\"\n port = \"" + label + "\"\n}\n}\n"
+		}
+		return "group \"g\" {\n" + ofGroup + "\n" + task("a", "http-x") + task("b", labelOfB) + "}\n"
+	}
+	const shared = "network {\n port \"http_x\" {}\n}\n"
+	const service = "service {\n port = \"http-x\"\n}\n"
+	for _, tc := range []struct{ name, src, want string }{
+		{"one label", group("", "http-x"), ""},
+		{"one label, and variables of one name", group("", "http_x"), ""},
+		{"the group's", group(shared, "other"), `Duplicate port label; port "http-x" has the variable NOMAD_PORT_http_x, and so has the one at a.hcl:3,7-15`},
+		{"a service of the group", group(service, "http-x"), `Ambiguous port; the tasks "a" and "b" have a port "http-x" each`},
+		{"a service of the group, and no doubt", group(service, "other"), ""},
+	} {
+		if got := said(t, tc.src); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}

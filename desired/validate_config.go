@@ -2,6 +2,7 @@ package desired
 
 import (
 	"path"
+	"path/filepath"
 	"strings"
 
 	"reconciler/internal/imageref"
@@ -22,6 +23,9 @@ func (l *loader) checkConfig(d *taskDraft, s section, at configPlaces) {
 	}
 	if c.WorkDir != "" && !interpolated(c.WorkDir) && !path.IsAbs(c.WorkDir) {
 		l.errorf(at.workDir, "Bad directory", "work_dir is a path in the container that begins with \"/\", not %q.", c.WorkDir)
+	}
+	if c.Load != "" && !interpolated(c.Load) && !path.IsAbs(c.Load) && !filepath.IsLocal(c.Load) {
+		l.errorf(at.load, "Bad archive", "load is an absolute path, or one below the task's local/ directory, which %q leaves.", c.Load)
 	}
 	if c.Hostname != "" && !interpolated(c.Hostname) && !hostnameRE.MatchString(c.Hostname) {
 		l.errorf(at.hostname, "Bad host name", "%q is no host name: use up to 63 letters, digits, '-' and '.'.", c.Hostname)

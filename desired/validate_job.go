@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -33,6 +34,7 @@ func (l *loader) checkGroup(g *groupDraft) {
 	tasks := map[string]hcl.Range{}
 	labels := map[string]hcl.Range{}
 	l.checkLabels(g.ports, labels)
+	g.portOwners = map[string][]string{}
 	for i := range g.tasks {
 		t := &g.tasks[i]
 		if first, ok := tasks[t.Name]; ok {
@@ -40,7 +42,10 @@ func (l *loader) checkGroup(g *groupDraft) {
 		} else {
 			tasks[t.Name] = t.at
 		}
-		l.checkLabels(t.ports, labels)
+		l.checkLabels(t.ports, maps.Clone(labels))
+		for _, p := range t.ports {
+			g.portOwners[p.Label] = append(g.portOwners[p.Label], t.Name)
+		}
 	}
 	l.checkJoins(g)
 	l.checkLeaders(g)
@@ -49,18 +54,21 @@ func (l *loader) checkGroup(g *groupDraft) {
 	for i := range g.tasks {
 		scope.own = portLabels(g.tasks[i].ports)
 		l.checkPublished(scope, &g.tasks[i], publisher)
+		l.checkReach(g, &g.tasks[i])
 	}
 }
 
-// checkLabels notes the labels of ports and reports those that the group has
-// already: environment variables are named after them.
+// checkLabels notes the labels of ports and reports those that are there
+// already: environment variables are named after them, in which a '-' is a '_'.
+// Two tasks may have the same: each sees the other's under the task's name.
 func (l *loader) checkLabels(ports []portDraft, labels map[string]hcl.Range) {
 	for _, p := range ports {
-		if first, ok := labels[p.Label]; ok {
-			l.errorf(p.at, "Duplicate port label", "port %q is already defined in this group at %s. Rename one of the two.", p.Label, first)
+		name := strings.ReplaceAll(p.Label, "-", "_")
+		if first, ok := labels[name]; ok {
+			l.errorf(p.at, "Duplicate port label", "port %q has the variable NOMAD_PORT_%s, and so has the one at %s. Rename one of the two.", p.Label, name, first)
 			continue
 		}
-		labels[p.Label] = p.at
+		labels[name] = p.at
 	}
 }
 
@@ -121,6 +129,37 @@ func (l *loader) unknownPort(label string, at hcl.Range, scope portScope) {
 // network of the host or of another container.
 func publishes(t *taskDraft) bool {
 	return job.OwnNetwork(t.Config.NetworkMode)
+}
+
+// checkReach warns of ports of a task, and of their numbers in its container,
+// that its network mode makes nothing of.
+func (l *loader) checkReach(g *groupDraft, t *taskDraft) {
+	mode := t.Config.NetworkMode
+	if interpolated(mode) || job.OwnNetwork(mode) {
+		return
+	}
+	const title = "Option without effect"
+	if mode != job.HostMode {
+		for _, p := range t.ports {
+			l.warnf(p.at, title, "port %q is kept free on the host and leads nowhere: with network_mode = %q no port of this task is published. Give it to the task in whose network this one is, or remove it.", p.Label, mode)
+		}
+		return
+	}
+	const oneNumber = "has no effect: in the host's network a port has one number, the host's"
+	static := map[string]int{}
+	for _, p := range slices.Concat(g.ports, t.ports) {
+		static[p.Label] = p.Static
+	}
+	for _, p := range t.ports {
+		if p.To != 0 && p.To != p.Static {
+			l.warnf(p.at, title, "\"to\" of port %q %s.", p.Label, oneNumber)
+		}
+	}
+	for _, p := range t.portMapAt {
+		if at, ok := static[p.key]; ok && at != t.Config.PortMap[p.key] {
+			l.warnf(p.at, title, "port_map of port %q %s.", p.key, oneNumber)
+		}
+	}
 }
 
 // staticPort is a port that was asked for by number.

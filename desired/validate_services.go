@@ -138,7 +138,10 @@ func (l *loader) checkAddressMode(o offer, mode string, places map[string]hcl.Ra
 // checkPort checks a port of a service or a check: a label of the place where
 // it stands or, in the container's own address, a number.
 func (l *loader) checkPort(o offer, port, mode string, places map[string]hcl.Range) {
-	if _, ok := o.ports.has(port); ok || port == "" {
+	if ofGroup, ok := o.ports.has(port); ok || port == "" {
+		if owners := o.group.portOwners[port]; o.task == nil && !ofGroup && len(owners) > 1 {
+			l.errorf(places["port"], "Ambiguous port", "the tasks %s have a port %q each. Move the service into the one that is meant, or rename a port.", listOf(quotedAll(owners)), port)
+		}
 		return
 	}
 	n, err := strconv.Atoi(port)

@@ -11,10 +11,14 @@ import (
 	"reconciler/internal/job"
 )
 
-// volumeModes are the words of a bind's third part (Docker's parser).
-var volumeModes = []string{
-	"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated",
-	"private", "rprivate", "shared", "rshared", "slave", "rslave",
+// volumeModes are the words of a bind's third part. Of each row the engine takes
+// one (moby volume/mounts: linux_parser).
+var volumeModes = [][]string{
+	{"ro", "rw"},
+	{"z", "Z"},
+	{"nocopy"},
+	{"consistent", "cached", "delegated"},
+	{"private", "rprivate", "shared", "rshared", "slave", "rslave"},
 }
 
 // standardTargets are bound in every container.
@@ -40,6 +44,7 @@ func (l *loader) checkTargets(c *job.Config, at configPlaces) {
 		} else if target := l.checkVolume(v, c.VolumeDriver); target != "" {
 			claim(target, v.at)
 		}
+		l.checkHome(v.text, v.at)
 	}
 	for i, m := range c.Mounts {
 		if !interpolated(m.Target) {
@@ -59,8 +64,8 @@ func (l *loader) checkVolume(v entry, driver string) string {
 	if why == "" {
 		why = badTarget(parts[1])
 	}
-	if why == "" && len(parts) == 3 && !volumeMode(parts[2]) {
-		why = fmt.Sprintf("%q is no mode; write ro or rw", parts[2])
+	if why == "" && len(parts) == 3 {
+		why = badMode(parts[2])
 	}
 	if why != "" {
 		l.badVolume(v, why)
@@ -69,15 +74,29 @@ func (l *loader) checkVolume(v entry, driver string) string {
 	return path.Clean(parts[1])
 }
 
+// checkHome warns of a source that a shell would read as a home directory.
+func (l *loader) checkHome(source string, at hcl.Range) {
+	if strings.HasPrefix(source, "~") {
+		l.warnf(at, "Relative path", "a \"~\" is no home directory here: this is a directory of that name below the task's own. Write the path out.")
+	}
+}
+
 func (l *loader) badVolume(v entry, why string) {
 	l.errorf(v.at, "Bad volume", "%q: %s.", v.text, why)
 }
 
-func volumeMode(mode string) bool {
+// badMode says why a mode is wrong; "" is no reason.
+func badMode(mode string) string {
+	said := map[int]string{} // row -> word
 	for word := range strings.SplitSeq(mode, ",") {
-		if !slices.Contains(volumeModes, word) {
-			return false
+		row := slices.IndexFunc(volumeModes, func(row []string) bool { return slices.Contains(row, word) })
+		if row < 0 {
+			return fmt.Sprintf("%q is no mode; write ro or rw", mode)
 		}
+		if other, ok := said[row]; ok {
+			return fmt.Sprintf("of the modes %q and %q there can be one", other, word)
+		}
+		said[row] = word
 	}
-	return true
+	return ""
 }

@@ -115,6 +115,8 @@ func TestPart(t *testing.T) {
 		{option(`"docker.auth.helper" = ""`), func(*Config) {}},
 		{option(`"docker.cleanup.image" = "false"`), func(c *Config) { c.Client.Docker.CleanupImage = false }},
 		{option(`"docker.cleanup.image" = false`), func(c *Config) { c.Client.Docker.CleanupImage = false }},
+		{"client {\n  options = { docker.cleanup.image = false, (\"docker.volumes.enabled\") = \"0\" }\n}", func(c *Config) { c.Client.Docker.CleanupImage, c.Client.Docker.VolumesEnabled = false, false }},
+		{"client {\n  meta = { a.b = 1, true = 2 }\n}", func(c *Config) { c.Client.Meta = map[string]string{"a.b": "1", "true": "2"} }},
 		{option(`docker.cleanup.image = "0"`), func(c *Config) { c.Client.Docker.CleanupImage = false }},
 		{option(`"docker.cleanup.image.delay" = "10s"`), func(c *Config) { c.Client.Docker.CleanupImageDelay = 10 * time.Second }},
 		{option(`"docker.cleanup.image.delay" = "0s"`), func(c *Config) { c.Client.Docker.CleanupImageDelay = 0 }},

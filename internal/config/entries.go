@@ -22,6 +22,7 @@ type entry struct {
 // decoder fills a Config and collects what is wrong.
 type decoder struct {
 	cfg   Config
+	src   []byte
 	diags hcl.Diagnostics
 	at    map[string]hcl.Range // where each path was set
 }
@@ -58,15 +59,26 @@ func (d *decoder) members(e entry) []entry {
 	}
 	var out []entry
 	for _, item := range obj.Items {
-		key, diags := item.KeyExpr.Value(nil)
-		if diags.HasErrors() || key.IsNull() || key.Type() != cty.String {
-			d.fail(item.KeyExpr.Range(), "Wrong type", "The names in "+e.path+" are plain texts.")
+		name, ok := d.member(item.KeyExpr)
+		if !ok {
+			d.fail(item.KeyExpr.Range(), "Wrong type", "The names in "+e.path+" are plain texts. Write this one in quotes.")
 			continue
 		}
-		name := key.AsString()
 		out = append(out, entry{e.path + "." + name, name, item.KeyExpr.Range(), item.ValueExpr})
 	}
 	return out
+}
+
+// member is the name of a member of a map, with quotes or without.
+func (d *decoder) member(expr hclsyntax.Expression) (string, bool) {
+	if name, ok := hclx.BareKey(expr, d.src); ok {
+		return name, true
+	}
+	key, diags := expr.Value(nil)
+	if diags.HasErrors() || key.IsNull() || key.Type() != cty.String {
+		return "", false
+	}
+	return key.AsString(), true
 }
 
 // first reports whether e is the first to set its path; the second is an

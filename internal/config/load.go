@@ -64,7 +64,7 @@ func parse(filename string, src []byte) (Config, error) {
 	if len(diags) > 0 { // a warning means that a text stayed as it is: strict
 		return Config{}, report(diags, src)
 	}
-	d := decoder{cfg: Default(), at: map[string]hcl.Range{}}
+	d := decoder{cfg: Default(), src: src, at: map[string]hcl.Range{}}
 	d.body(file.Body.(*hclsyntax.Body))
 	if len(d.diags) == 0 { // a refused value would only give a second, false error
 		d.together()

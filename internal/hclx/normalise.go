@@ -3,6 +3,7 @@ package hclx
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
@@ -13,6 +14,7 @@ import (
 //
 //   - dotted and quoted keys and block names in a body:
 //     net.core.somaxconn = 1, "docker.cleanup.image" = "false";
+//   - dotted keys with numbers in an object: { com.example.1.2 = "x" };
 //   - blocks inside an object: mounts = [{ volume_options { … } }];
 //   - "${…}" and "%{…}" that hold no expression: "${FOO:-x}".
 //
@@ -96,8 +98,12 @@ func (n *normaliser) pop() (f normFrame) {
 // step handles the token at i and returns the next one to handle.
 func (n *normaliser) step(i int) int {
 	f := n.top()
-	if f.start == i && f.kind == inBody {
+	switch {
+	case f.start != i:
+	case f.kind == inBody:
 		n.bodyKey(i)
+	case f.kind == inObject && !f.value:
+		n.objectKey(i)
 	}
 	switch n.tokens[i].Type {
 	case hclsyntax.TokenNewline, hclsyntax.TokenComma, hclsyntax.TokenComment:
@@ -191,9 +197,7 @@ func (n *normaliser) bodyKey(i int) {
 		}
 		name = text
 	case hclsyntax.TokenIdent:
-		for end+1 < len(n.tokens) && keyPart(n.tokens[end+1].Type) && n.tokens[end].Range.End.Byte == n.tokens[end+1].Range.Start.Byte {
-			end++
-		}
+		end = n.dottedEnd(i)
 		name = string(n.src[n.tokens[i].Range.Start.Byte:n.tokens[end].Range.End.Byte])
 	}
 	if end == i || end+1 >= len(n.tokens) {
@@ -203,6 +207,29 @@ func (n *normaliser) bodyKey(i int) {
 	case hclsyntax.TokenEqual, hclsyntax.TokenOBrace, hclsyntax.TokenOQuote:
 		n.rename(n.tokens[i].Range.Start.Byte, n.tokens[end].Range.End, name)
 	}
+}
+
+// objectKey rewrites the key that begins at token i if it has parts that are
+// numbers, as in com.example.1.2 = "x": of other dotted keys in an object the
+// parser makes a name, whose text is there.
+func (n *normaliser) objectKey(i int) {
+	end := n.dottedEnd(i)
+	numbered := slices.ContainsFunc(n.tokens[i:end+1], func(t hclsyntax.Token) bool { return t.Type == hclsyntax.TokenNumberLit })
+	if n.tokens[i].Type != hclsyntax.TokenIdent || !numbered || end+1 >= len(n.tokens) {
+		return
+	}
+	if next := n.tokens[end+1].Type; next == hclsyntax.TokenEqual || next == hclsyntax.TokenColon {
+		start := n.tokens[i].Range.Start.Byte
+		n.rename(start, n.tokens[end].Range.End, string(n.src[start:n.tokens[end].Range.End.Byte]))
+	}
+}
+
+// dottedEnd is the last token of the dotted name that begins at token i.
+func (n *normaliser) dottedEnd(i int) int {
+	for i+1 < len(n.tokens) && keyPart(n.tokens[i+1].Type) && n.tokens[i].Range.End.Byte == n.tokens[i+1].Range.Start.Byte {
+		i++
+	}
+	return i
 }
 
 func keyPart(t hclsyntax.TokenType) bool {

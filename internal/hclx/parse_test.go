@@ -86,6 +86,11 @@ func TestNormaliserKeepsNamesAndPlaces(t *testing.T) {
 			[]string{"1,1-7 mounts", "1,13-21 labels", "1,24-25 a"},
 		},
 		{
+			"dotted keys with numbers in objects",
+			"labels = { a.1.2 = 1, b.c = 2,\n  net.4x.y : 3 }\nmounts = [{\n labels {\n  z.1.2 = 1\n }\n}]\n",
+			[]string{"1,1-7 labels", "1,12-17 a.1.2", "2,3-11 net.4x.y", "3,1-7 mounts", "4,2-8 labels", "5,3-8 z.1.2"},
+		},
+		{
 			"windows line ends and a BOM",
 			"\ufeffsysctl {\r\n  net.core = 1\r\n  \"x y\" = 2\r\n}\r\n",
 			[]string{"1,1-7 sysctl", "2,3-11 net.core", "3,3-8 x y"},

@@ -70,7 +70,7 @@ func Redefined(name string, a, b hcl.Range) *hcl.Diagnostic {
 	}
 }
 
-// restoreKey gives a shortened object key its last letter back.
+// restoreKey gives a rewritten object key its name back.
 func (n *normaliser) restoreKey(key *hclsyntax.ObjectConsKeyExpr) {
 	ref, ok := key.Wrapped.(*hclsyntax.ScopeTraversalExpr)
 	if !ok || len(ref.Traversal) != 1 {

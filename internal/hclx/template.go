@@ -50,8 +50,9 @@ func (n *normaliser) template(i int) int {
 	n.warnings = append(n.warnings, &hcl.Diagnostic{
 		Severity: hcl.DiagWarning,
 		Summary:  NotAnExpression,
-		Detail:   fmt.Sprintf("%q is nothing that this language can resolve; it stays in the text as it is. Write it with a double %q to say that this is meant.", whole, whole[:1]),
-		Subject:  hcl.RangeBetween(open.Range, shut.Range).Ptr(),
+		// Without the text, which may be a part of a password.
+		Detail:  fmt.Sprintf("this \"%s…}\" holds nothing that the language can resolve; it stays in the text as it is. Write it with a double %q to say that this is meant.", whole[:2], whole[:1]),
+		Subject: hcl.RangeBetween(open.Range, shut.Range).Ptr(),
 	})
 	return end + 1
 }

@@ -2,6 +2,7 @@ package imageref
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -10,6 +11,10 @@ import (
 // tagLatest is the tag that an image without one means, and the only one that
 // is asked for anew (see Latest).
 const tagLatest = "latest"
+
+// imageID is an id as docker images prints it in full. As a reference it would be
+// the tag of a repository called sha256.
+var imageID = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // Parse returns the canonical form of image as a manifest has it: "redis"
 // becomes "docker.io/library/redis:latest". A leading "https://" is removed,
@@ -27,9 +32,12 @@ func Parse(image string) (string, error) {
 	if strings.HasPrefix(name, "http://") {
 		return "", fmt.Errorf("image %q: remove \"http://\"; to use a registry without TLS, list it in dockerd's insecure-registries", image)
 	}
+	if imageID.MatchString(name) {
+		return "", fmt.Errorf("image %q is the id of an image, which no registry knows it by; write its name, with \"@\" and its digest if need be", image)
+	}
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("image %q: %w", image, err)
+		return "", fmt.Errorf("image %q: %w; write one such as \"redis:7\", \"registry.example.com:5000/team/app:1.4\" or \"redis@sha256:…\"", image, err)
 	}
 	return reference.TagNameOnly(named).String(), nil
 }
