@@ -77,7 +77,7 @@ func (c *curator) untag(ref string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.persons, ref)
-	if len(left) == 0 {
+	if len(left) == 0 && c.theirs[id] {
 		delete(c.theirs, id)
 		c.forgotten[id] = true
 	}
