@@ -20,7 +20,8 @@ type engine struct {
 	images     []observed.Image
 	containers []observed.Container
 	seenImages []observed.Image // the agent's view: as of the last list
-	away       bool
+	away       bool             // neither list is good
+	noImages   bool             // that of the images is not
 	listErr    error
 	removeErr  error // answer to the next removals
 	stuck      bool  // removals succeed and remove nothing
@@ -45,7 +46,7 @@ func (e *engine) set(images []observed.Image, containers ...observed.Container) 
 func (e *engine) Images() ([]observed.Image, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.seenImages), !e.away
+	return slices.Clone(e.seenImages), !e.away && !e.noImages
 }
 
 func (e *engine) Containers() ([]observed.Container, bool) {
