@@ -22,6 +22,7 @@ type engine struct {
 	seenImages []observed.Image // the agent's view: as of the last list
 	away       bool             // neither list is good
 	noImages   bool             // that of the images is not
+	noList     bool             // that of the containers is not
 	listErr    error
 	removeErr  error // answer to the next removals
 	stuck      bool  // removals succeed and remove nothing
@@ -52,7 +53,7 @@ func (e *engine) Images() ([]observed.Image, bool) {
 func (e *engine) Containers() ([]observed.Container, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.containers), !e.away
+	return slices.Clone(e.containers), !e.away && !e.noList
 }
 
 func (e *engine) RefreshImages(context.Context) error {

@@ -72,7 +72,7 @@ func TestWorkerTriesSoon(t *testing.T) {
 func TestWorkerWithoutOneOfTheLists(t *testing.T) {
 	for name, set := range map[string]func(e *engine, away bool){
 		"images":     func(e *engine, away bool) { e.noImages = away },
-		"containers": func(e *engine, away bool) { e.away = away },
+		"containers": func(e *engine, away bool) { e.noList = away },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(h *host) {
