@@ -20,7 +20,9 @@ type engine struct {
 	images     []observed.Image
 	containers []observed.Container
 	seenImages []observed.Image // the agent's view: as of the last list
-	away       bool
+	away       bool             // neither list is good
+	noImages   bool             // that of the images is not
+	noList     bool             // that of the containers is not
 	listErr    error
 	removeErr  error // answer to the next removals
 	stuck      bool  // removals succeed and remove nothing
@@ -45,13 +47,13 @@ func (e *engine) set(images []observed.Image, containers ...observed.Container) 
 func (e *engine) Images() ([]observed.Image, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.seenImages), !e.away
+	return slices.Clone(e.seenImages), !e.away && !e.noImages
 }
 
 func (e *engine) Containers() ([]observed.Container, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.containers), !e.away
+	return slices.Clone(e.containers), !e.away && !e.noList
 }
 
 func (e *engine) RefreshImages(context.Context) error {

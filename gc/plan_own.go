@@ -102,7 +102,6 @@ func (o *owned) fromIntents(in Input, use uses, byRef map[string]observed.Image)
 		}
 		o.settled = append(o.settled, intent)
 	}
-	slices.SortFunc(o.settled, func(a, b store.ImageIntent) int { return strings.Compare(a.Ref, b.Ref) })
 }
 
 // add adopts p for an image, unless all of it is known.

@@ -176,6 +176,10 @@ func TestSplitRefs(t *testing.T) {
 		{"another tag of the repository", []string{redis, digest, "docker.io/library/redis:mine"}, []string{redis}, []string{redis}, []string{"docker.io/library/redis:mine", digest}},
 		{"another repository", []string{redis, "127.0.0.1:5000/redis:7"}, []string{redis}, []string{redis}, []string{"127.0.0.1:5000/redis:7"}},
 		{"another digest of another repository", []string{redis, "127.0.0.1:5000/redis@sha256:dddd"}, []string{redis}, []string{redis}, []string{"127.0.0.1:5000/redis@sha256:dddd"}},
+		{
+			"a digest and the tag of a later repository", []string{digest, "ghcr.io/web:1"}, []string{digest, "ghcr.io/web:1"},
+			[]string{"ghcr.io/web:1", digest}, nil,
+		},
 		{"nothing brought", []string{redis}, nil, nil, []string{redis}},
 		{"nothing left", nil, []string{redis}, nil, nil},
 	} {
@@ -208,6 +212,7 @@ func TestRefKeyAndRepository(t *testing.T) {
 		redis:                            {redis, "docker.io/library/redis"},
 		digest:                           {digest, "docker.io/library/redis"},
 		redis + "@sha256:dddd":           {digest, "docker.io/library/redis"},
+		"what cannot be read":            {"what cannot be read", "what cannot be read"},
 		"127.0.0.1:5000/a/b":             {"127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b"},
 		"127.0.0.1:5000/a:1":             {"127.0.0.1:5000/a:1", "127.0.0.1:5000/a"},
 		"127.0.0.1:5000/a:1@sha256:dddd": {"127.0.0.1:5000/a@sha256:dddd", "127.0.0.1:5000/a"},

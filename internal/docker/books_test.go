@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"reconciler/internal/job"
@@ -145,4 +146,61 @@ func TestLoadThatGoesOn(t *testing.T) {
 	if _, err := e.Bring(t.Context(), loadRequest(webRef, "web.tar")); err == nil || len(p.openIntents()) > 0 {
 		t.Errorf("%v, intents %v", err, p.openIntents())
 	}
+}
+
+// TestCutStreamThatIsThrough: the image is there by the time at which we look,
+// so there is nothing to wait for.
+func TestCutStreamThatIsThrough(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
+		s.pull = func(_ *http.Request, ref string, w stream) {
+			s.setImage(ref, "sha256:1")
+			w.say(`{"status":"Downloading","id":"a","progr`)
+		}
+		_, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis})
+		if !p.Known("sha256:1") || len(p.openIntents()) > 0 {
+			t.Errorf("%v; ours %v, intents %v", err, p.idsOurs(), p.openIntents())
+		}
+	})
+}
+
+// TestPullThatCannotBeLookedAt: whose the image is nobody knows while the engine
+// cannot be asked; the next look tells.
+func TestPullThatCannotBeLookedAt(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script, e *Engine, p *memory) {
+		blind := false
+		s.handle["GET /images/"+redis+"/json"] = func(w http.ResponseWriter, _ *http.Request) {
+			if blind {
+				stream{w}.status(500, "disk full")
+				return
+			}
+			s.serveImage(w, redis)
+		}
+		s.pull = func(_ *http.Request, ref string, w stream) {
+			blind = true
+			w.say(`{}`)
+			s.setImage(ref, "sha256:1")
+		}
+		_, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis})
+		if err == nil || !strings.Contains(err.Error(), "disk full") || !p.Intended(redis) {
+			t.Fatalf("%v, intents %v", err, p.openIntents())
+		}
+		blind = false
+		res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis})
+		if err != nil || !res.Ours || len(p.openIntents()) > 0 {
+			t.Errorf("%+v %v, intents %v", res, err, p.openIntents())
+		}
+	})
+}
+
+// TestWarningsThatNobodyTakes: a request need not take them.
+func TestWarningsThatNobodyTakes(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script, e *Engine, _ *memory) {
+		s.setImage(redis, "sha256:1")
+		s.distribution = http.StatusInternalServerError
+		s.pull = func(_ *http.Request, _ string, w stream) { w.status(500, "the registry is down") }
+		res, err := e.Bring(t.Context(), job.ImageRequest{Ref: redis, Ask: true})
+		if err != nil || res.ID != "sha256:1" {
+			t.Errorf("%+v %v", res, err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -206,31 +207,39 @@ func (e *Engine) intend(ctx context.Context, before survey, refs []string, sourc
 
 // survey is what the engine had before something was brought.
 type survey struct {
-	ids   map[string]string // by reference; "" if it was absent
-	known map[string]bool   // every id; nil if all references were absent
+	ids     map[string]string   // by reference; "" if it was absent
+	digests map[string][]string // of every image, by its id, in the engine's form
 }
 
-// survey looks before a pull. The list of all ids is needed only to tell
-// whether a reference that was there has moved to an id that was not.
-func (e *Engine) survey(ctx context.Context, refs []string) (survey, error) {
-	s := survey{ids: map[string]string{}}
+// survey looks before a pull or load. Only the list of all images tells whether
+// an image is new that a reference means afterwards.
+func (e *Engine) survey(ctx context.Context, refs []string) (s survey, err error) {
+	s.ids = map[string]string{}
 	for _, ref := range refs {
 		local, err := e.localImage(ctx, ref)
 		if err != nil {
 			return s, err
 		}
 		s.ids[ref] = local.id
-		if local.id == "" || s.known != nil {
-			continue
-		}
-		if s.known, err = e.imageIDs(ctx); err != nil {
-			return s, err
-		}
 	}
-	return s, nil
+	s.digests, err = e.imageDigests(ctx)
+	return s, err
 }
 
-func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
+// had reports whether the image id was there.
+func (s survey) had(id string) bool {
+	_, ok := s.digests[id]
+	return ok
+}
+
+// pulledByDigest reports whether the image id was there by a digest of the
+// repository of ref. A tag that it gets there must stay: with the last tag of a
+// repository the engine removes its digests.
+func (s survey) pulledByDigest(id, ref string) bool {
+	return slices.ContainsFunc(s.digests[id], func(d string) bool { return repository(d) == repository(ref) })
+}
+
+func (e *Engine) imageDigests(ctx context.Context) (map[string][]string, error) {
 	var list []image.Summary
 	err := within(ctx, listDeadline, func(ctx context.Context) (err error) {
 		list, err = e.api.ImageList(ctx, image.ListOptions{All: true})
@@ -239,11 +248,11 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, classify(ctx, "images", err)
 	}
-	ids := make(map[string]bool, len(list))
+	out := make(map[string][]string, len(list))
 	for _, i := range list {
-		ids[i.ID] = true
+		out[i.ID] = i.RepoDigests
 	}
-	return ids, nil
+	return out, nil
 }
 
 // pullGoesOn reports whether the engine may go on with a pull of which we hear
@@ -265,12 +274,12 @@ func (e *Engine) settle(ctx context.Context, before survey, ref, source string, 
 	case local.id == "" && open:
 		return out, nil
 	case local.id == "":
-	case was == "":
+	case e.prov.Known(local.id):
 		out.ours = true
-	case local.id == was:
-		out.ours = e.prov.Known(local.id)
+	case was == "":
+		out.ours = !before.pulledByDigest(local.id, ref)
 	default:
-		out.ours = !before.known[local.id] || e.prov.Known(local.id)
+		out.ours = !before.had(local.id)
 	}
 	if was == "" || out.ours {
 		e.prov.Done(ref, source, out.id, out.ours, out.size)

@@ -28,7 +28,9 @@
 //   - A reference that is absent is pulled or loaded only after Provenance has
 //     committed the intent, so that a crash leaves the knowledge that the image
 //     is ours. A reference that was there before never becomes ours, but for an
-//     id that our pull brought.
+//     id that our pull brought. Nor does a tag of an image that somebody had
+//     pulled by a digest of its repository: with the tag the engine would
+//     remove the digest. (A crash in such a pull forgets that.)
 //   - A command that is run in a container (Exec) and does not end in time is
 //     known to run on, and is not begun once more meanwhile.
 //   - Nothing is forced: neither the removal of a container that runs nor that

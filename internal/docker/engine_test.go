@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -138,12 +139,19 @@ func (s *script) servePull(w http.ResponseWriter, r *http.Request) {
 
 func (s *script) serveList(w http.ResponseWriter) {
 	type item struct {
-		ID string `json:"Id"`
+		ID          string   `json:"Id"`
+		RepoDigests []string `json:"RepoDigests"`
 	}
 	list := []item{}
 	s.mu.Lock()
-	for _, id := range s.images {
-		list = append(list, item{id})
+	for ref, id := range s.images {
+		i := slices.IndexFunc(list, func(i item) bool { return i.ID == id })
+		if i < 0 {
+			i, list = len(list), append(list, item{ID: id})
+		}
+		if strings.Contains(ref, "@") {
+			list[i].RepoDigests = append(list[i].RepoDigests, ref)
+		}
 	}
 	s.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(list)

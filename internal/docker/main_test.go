@@ -55,7 +55,7 @@ func (p *memory) Done(ref, source, id string, ours bool, size int64) {
 	}
 	delete(p.intents, ref)
 	p.trace = append(p.trace, "done "+ref+" "+id)
-	if ours && id != "" {
+	if ours {
 		p.sources[id], p.sizes[id] = source, size
 		if !slices.Contains(p.ours[id], ref) {
 			p.ours[id] = append(p.ours[id], ref)

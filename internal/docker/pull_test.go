@@ -104,6 +104,9 @@ func TestProvenanceOfAPull(t *testing.T) {
 	}{
 		{"absent", nil, "", "sha256:1", true},
 		{"absent, and the id was there under a stranger's name", map[string]string{"other:1": "sha256:1"}, "", "sha256:1", true},
+		{"absent, and a person pulled the id by its digest", map[string]string{"redis" + testDigest: "sha256:1"}, "", "sha256:1", false},
+		{"absent, and we pulled the id by its digest", map[string]string{"redis" + testDigest: "sha256:1"}, "sha256:1", "sha256:1", true},
+		{"absent, and the id was there by a digest of another repository", map[string]string{"other" + testDigest: "sha256:1"}, "", "sha256:1", true},
 		{"there, nothing new", map[string]string{redis: "sha256:1"}, "", "sha256:1", false},
 		{"ours, nothing new", map[string]string{redis: "sha256:1"}, "sha256:1", "sha256:1", true},
 		{"there, moved to a new id", map[string]string{redis: "sha256:1"}, "", "sha256:2", true},

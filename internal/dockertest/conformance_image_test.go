@@ -24,7 +24,9 @@ func init() {
 	conformance["image: remove by id"] = caseRemoveImage
 	conformance["image: a loaded tag moves"] = caseTagMoves
 	conformance["image: what is no archive"] = caseBadArchive
+	conformance["image: a load that nobody hears of"] = caseLoadAlone
 	conformance["pull: new, again and moved"] = casePull
+	conformance["pull: by digest"] = casePullDigest
 	conformance["pull: refusals"] = casePullRefused
 }
 
@@ -234,7 +236,7 @@ func casePull(f *fixture) {
 	ref := f.reg.host() + "/web:1"
 	f.reg.push(ref, "one")
 	told := f.recordImages()
-	f.pull(ref, []string{"Pulling from web", "Pulling fs layer", "Download complete", "Pull complete", "Digest: sha256:", "Status: Downloaded newer image for " + ref})
+	f.pull(ref, []string{"Pulling from web", "Pulling fs layer", "Pull complete", "Digest: sha256:", "Status: Downloaded newer image for " + ref})
 	f.told(told("pull"), "pull")
 	one, err := f.cli.ImageInspect(f.Context(), ref)
 	f.must(err)

@@ -46,6 +46,7 @@ type Timing struct {
 	Remove    time.Duration // from then, or from the call, to destroy
 	Subscribe time.Duration // from the answer to /events to listening
 	Registry  time.Duration // one round trip with a registry
+	Load      time.Duration // an image of an archive, once all of it was read
 }
 
 // Measured is what Engine 20.10 took on a small machine.
@@ -53,7 +54,7 @@ func Measured() Timing {
 	return Timing{
 		Create: 30 * time.Millisecond, Start: 280 * time.Millisecond, Signal: 30 * time.Millisecond,
 		Cleanup: 70 * time.Millisecond, Remove: 100 * time.Millisecond, Subscribe: time.Millisecond,
-		Registry: 20 * time.Millisecond,
+		Registry: 20 * time.Millisecond, Load: 50 * time.Millisecond,
 	}
 }
 

@@ -18,10 +18,11 @@ import (
 )
 
 // handleLoad reads an archive in the form of docker save: a manifest.json,
-// configs, and layers, gzipped or not.
+// configs, and layers, gzipped or not. Once it has the whole of it, it goes on
+// without its client.
 func (e *Engine) handleLoad(c *call) error {
 	files, err := readTar(c.r.Body)
-	if c.r.Context().Err() != nil {
+	if err != nil && c.r.Context().Err() != nil {
 		return c.r.Context().Err()
 	}
 	c.w.Header().Set("Content-Type", "application/json")
@@ -36,6 +37,9 @@ func (e *Engine) handleLoad(c *call) error {
 		return nil
 	}
 	for _, m := range entries {
+		if !pause(e.timing.Load, c.life) {
+			return errAborted
+		}
 		if err := e.loadImage(c, files, m, c.flag("quiet")); err != nil {
 			c.line(inStream("%s", err))
 			return nil

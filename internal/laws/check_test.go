@@ -188,6 +188,9 @@ func (w *world) images() {
 	}
 	pinned := w.lastGood()
 	for id, refs := range w.e.Images() {
+		if w.cleanup.off {
+			break // nothing goes
+		}
 		if _, ours := w.agent.Store.Provenance.Get(id); ours && !keep[id] && !pinned[id] && !slices.ContainsFunc(refs, func(r string) bool { return named[r] }) {
 			w.bad("image %.19s %v is still there and nothing needs it: %+v", id, refs, first(w.agent.Store.Clocks.Get(id)))
 		}

@@ -15,6 +15,7 @@ type crashStory struct {
 	before func(w *world) // with an agent that is settled afterwards
 	then   func(w *world) // what starts the effects
 	wait   time.Duration  // until they are over
+	images bool           // it is about images: what ran goes on, and those that nothing needs go
 }
 
 var crashStories = []crashStory{
@@ -45,7 +46,8 @@ var crashStories = []crashStory{
 		wait: 50 * time.Second,
 	},
 	{
-		name: "pull",
+		name:   "pull",
+		images: true,
 		then: func(w *world) {
 			w.e.Registry().Fail(ref("latest"), dockertest.RegistryFault{Layer: 3 * time.Second})
 			w.save("a.hcl", hcl(app("a", "latest"), app("b", "latest")))
@@ -53,7 +55,8 @@ var crashStories = []crashStory{
 		wait: 40 * time.Second,
 	},
 	{
-		name: "gc",
+		name:   "gc",
+		images: true,
 		before: func(w *world) {
 			w.save("a.hcl", hcl(app("a", "1")))
 			w.after(30 * time.Second)
@@ -71,7 +74,7 @@ var crashStories = []crashStory{
 // (for the points at which the agent goes on) as SIGTERM. Then another is
 // started, and the laws must hold.
 func TestCrashPoints(t *testing.T) {
-	for _, s := range slices.Concat(crashStories, lifeCrashStories) {
+	for _, s := range slices.Concat(crashStories, lifeCrashStories, imageCrashStories) {
 		for _, kind := range []string{beforeWrite, afterWrite, afterCommit} {
 			t.Run(s.name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
@@ -151,7 +154,7 @@ func (w *world) settle(s crashStory, kept map[string]string) {
 	w.after(s.wait + 30*time.Second)
 	w.converged()
 	w.truthful()
-	if s.name == "pull" || s.name == "gc" || s.name == "place" {
+	if s.images || s.name == "place" {
 		// What ran before had nothing to do with it.
 		for id, was := range kept {
 			if now := w.lives()[id]; now != was {
@@ -159,7 +162,7 @@ func (w *world) settle(s crashStory, kept map[string]string) {
 			}
 		}
 	}
-	if s.name == "pull" || s.name == "gc" {
+	if s.images {
 		w.after(delay + 10*time.Minute)
 		w.images()
 	}

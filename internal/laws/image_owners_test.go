@@ -68,6 +68,21 @@ func (c *curator) rmi(ref string) {
 	c.e.RemoveImageByHand(plain(ref))
 }
 
+// untag is docker rmi of a reference by a person. An image of theirs that has no
+// name any more is nobody's: what brings it again under a name owns that.
+func (c *curator) untag(ref string) {
+	id := c.present(ref)
+	c.e.UntagByHand(ref)
+	left := c.e.Images()[id]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.persons, ref)
+	if len(left) == 0 && c.theirs[id] {
+		delete(c.theirs, id)
+		c.forgotten[id] = true
+	}
+}
+
 // checkRemoval: no reference of a person is taken away, nor anything while the
 // operator wants everything kept, nor what a container of anybody has.
 func (c *curator) checkRemoval(wr write) {

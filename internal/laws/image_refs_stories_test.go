@@ -60,6 +60,16 @@ var refStories = []imageTale{
 		c.remove("a.hcl")
 		c.wantedWhileRemoved(func() { c.save("b.hcl", hcl(app("b", "1@"))) })
 	}},
+	{"a tag of what a person pulled by digest", func(c *curator) {
+		c.start()
+		c.personPulls("@1")
+		c.save("a.hcl", hcl(app("a", "1")))
+		c.after(time.Minute)
+		c.has("a runs it", ref("1"))
+		c.save("a.hcl", hcl(app("a", "2")))
+		c.after(time.Minute + delay + gcBound)
+		c.has("a person pulled it", ref("@1"))
+	}},
 	{"an archive holds more than is wanted", func(c *curator) {
 		c.archived()
 		c.start()

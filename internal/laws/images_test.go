@@ -159,7 +159,7 @@ func (c *curator) visit(s step, tag string) {
 	case "rmi":
 		c.rmi(ref(tag))
 	case "untag":
-		c.e.UntagByHand(plain(ref(tag)))
+		c.untag(plain(ref(tag)))
 	case "person tags":
 		if c.present(ref(tag)) != "" {
 			mine := pick(kept, s.a)
@@ -167,7 +167,7 @@ func (c *curator) visit(s step, tag string) {
 			c.owned("", mine)
 		}
 	case "person untags":
-		c.e.UntagByHand(pick(kept, s.a))
+		c.untag(pick(kept, s.a))
 	case "stranger runs", "stranger is made":
 		if c.present(ref(tag)) != "" {
 			c.visitors = append(c.visitors, c.e.AddContainer(dockertest.Stranger{Image: plain(ref(tag)), Running: s.what == "stranger runs"}))

@@ -48,6 +48,7 @@ func oneStory(t *testing.T, rt *rapid.T) {
 // replayed: what it meets in its world is chosen by these numbers.
 type story struct {
 	liveRestore bool
+	cleanup     cleanup
 	first       files
 	steps       []step
 	last        files
@@ -79,6 +80,7 @@ var layout = []struct {
 func drawStory(rt *rapid.T) story {
 	return story{
 		liveRestore: rapid.Bool().Draw(rt, "live-restore"),
+		cleanup:     drawCleanup(rt),
 		first:       lively(rt, drawFiles(rt)),
 		steps:       rapid.SliceOfN(rapid.Custom(drawLivelyStep), 1, 24).Draw(rt, "steps"),
 		last:        lively(rt, drawFiles(rt)).calm(),
@@ -210,6 +212,8 @@ func (s story) run(w *world) {
 	defer p.freePorts()
 	stranger := w.e.AddContainer(dockertest.Stranger{Name: "stranger", Image: ref("old"), Running: true})
 	p.write(s.first)
+	w.say("%+v", s.cleanup)
+	w.configure = s.cleanup.configure
 	w.start()
 	w.after(10 * time.Second)
 	for _, st := range s.steps {
@@ -225,7 +229,7 @@ func (s story) run(w *world) {
 	}
 	// Until the images and directories of the past have gone. What ended before
 	// the clock was set back stays for so much longer.
-	w.after(delay + time.Hour + p.setBack())
+	w.after(s.cleanup.delay + time.Hour + p.setBack())
 	p.converged()
 	p.images()
 	p.quiet(time.Hour)

@@ -1,0 +1,71 @@
+package gc
+
+import (
+	"testing"
+	"time"
+
+	"reconciler/internal/job"
+	"reconciler/observed"
+	"reconciler/store"
+)
+
+// twoUnused is a host with two images of ours that nothing has needed, one for
+// a minute longer than the other, listed in either order.
+func twoUnused(turned bool) Input {
+	in := unusedRedis()
+	in.Images = append(in.Images, observed.Image{ID: "sha256:2222", Refs: []string{"docker.io/library/web:1"}, Size: 7})
+	in.Provenance["sha256:2222"] = store.ImageProvenance{Refs: []string{"docker.io/library/web:1"}, At: t0.Add(-time.Hour)}
+	in.Clocks["sha256:2222"] = store.ImageClock{UnusedSince: t0.Add(-time.Minute)}
+	if turned {
+		in.Images[0], in.Images[1] = in.Images[1], in.Images[0]
+	}
+	return in
+}
+
+// TestPlanWakesForTheFirst: of several times the earliest is the next.
+func TestPlanWakesForTheFirst(t *testing.T) {
+	for _, turned := range []bool{false, true} {
+		in := twoUnused(turned)
+		check(
+			t, in,
+			"clock sha256:1111 unused -2m0s delete 1m0s", "clock sha256:2222 unused -1m0s delete 2m0s", "wake 1m0s",
+		)
+		in.Clocks["sha256:1111"], in.Clocks["sha256:2222"] = in.Clocks["sha256:2222"], in.Clocks["sha256:1111"]
+		check(
+			t, in,
+			"clock sha256:1111 unused -1m0s delete 2m0s", "clock sha256:2222 unused -2m0s delete 1m0s", "wake 1m0s",
+		)
+		in.Now = t0.Add(time.Hour)
+		check(
+			t, in,
+			"clock sha256:1111 unused -1m0s delete 2m0s", "clock sha256:2222 unused -2m0s delete 1m0s",
+			"delete sha256:1111 "+redis+" "+digest, "delete sha256:2222 docker.io/library/web:1",
+		)
+	}
+}
+
+func TestEarliest(t *testing.T) {
+	var never time.Time
+	for _, tc := range []struct{ a, b, want time.Time }{
+		{never, never, never},
+		{never, t0, t0},
+		{t0, never, t0},
+		{t0, t0.Add(1), t0},
+		{t0.Add(1), t0, t0},
+	} {
+		if got := earliest(tc.a, tc.b); !got.Equal(tc.want) {
+			t.Errorf("earliest(%s, %s) = %s", tc.a, tc.b, got)
+		}
+	}
+}
+
+// TestPlanUpdateHoldsItsOwnAlone: what a job may go back to is what it ran
+// itself, and a spec that could not be read is nothing.
+func TestPlanUpdateHoldsItsOwnAlone(t *testing.T) {
+	in := due()
+	in.Jobs["web"] = store.JobRecord{Generation: 2, Spec: spec("redis:8", 1)}
+	in.Specs[store.SpecKey("web", 1)] = store.SpecRecord{}
+	in.Allocs["b1"] = job.AllocSpec{ID: "b1", Job: "db", Desired: job.DesiredStop, Images: map[string]string{"db": redis}}
+	in.Statuses["b1"] = job.AllocStatus{EndedAt: t0, Tasks: map[string]job.TaskStatus{"db": {ImageID: redisID}}}
+	check(t, in, "clock sha256:1111 unused -2m0s delete 1m0s", "delete sha256:1111 "+redis+" "+digest)
+}

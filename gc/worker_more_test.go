@@ -1,0 +1,135 @@
+package gc
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/sirupsen/logrus"
+
+	"reconciler/observed"
+	"reconciler/store"
+)
+
+// other is a second image of ours.
+const otherID, other = "sha256:2222", "docker.io/library/web:1"
+
+// second gives the host a second image of ours, which nothing uses.
+func (h *host) second() {
+	h.engine.with(func() {
+		h.engine.images = append(h.engine.images, observed.Image{ID: otherID, Refs: []string{other}, Size: 7})
+		h.engine.seenImages = h.engine.images
+	})
+	h.st.Provenance.Put(otherID, store.ImageProvenance{Refs: []string{other}, Source: "pull", At: time.Now().UTC()})
+}
+
+// TestWorkerKeepsTheTimeOfEach: that one image goes puts off no other.
+func TestWorkerKeepsTheTimeOfEach(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.second()
+		h.start()
+		h.after(10*time.Second - settle)
+		h.release() // 10 s later than the second
+		h.after(3*time.Minute - 10*time.Second)
+		if h.engine.has(otherID) {
+			t.Error("the first to be due is there")
+		}
+		h.after(10*time.Second - 1)
+		h.wantThere(true)
+		h.after(1)
+		h.wantThere(false)
+	})
+}
+
+// TestWorkerTriesSoon: the first retries do not wait for the next round.
+func TestWorkerTriesSoon(t *testing.T) {
+	for name, set := range map[string]func(e *engine){
+		"error":                   func(e *engine) { e.removeErr = errdefs.ErrUnavailable },
+		"success without a trace": func(e *engine) { e.stuck = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(h *host) {
+				set(h.engine)
+				h.start()
+				h.release()
+				h.after(3 * time.Minute)
+				h.after(firstRetry - 1)
+				if n := h.engine.asked(); n != 1 {
+					t.Errorf("%d tries before the first retry", n)
+				}
+				h.after(firstRetry/5 + 1)
+				if n := h.engine.asked(); n != 2 {
+					t.Errorf("%d tries after the first retry", n)
+				}
+			})
+		})
+	}
+}
+
+// TestWorkerWithoutOneOfTheLists: without a good list of the images, as without
+// one of the containers, nothing is decided.
+func TestWorkerWithoutOneOfTheLists(t *testing.T) {
+	for name, set := range map[string]func(e *engine, away bool){
+		"images":     func(e *engine, away bool) { e.noImages = away },
+		"containers": func(e *engine, away bool) { e.noList = away },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(h *host) {
+				h.engine.with(func() { set(h.engine, true); h.engine.containers = nil })
+				h.start()
+				h.after(time.Hour)
+				if h.st.Clocks.Len() > 0 || h.st.Provenance.Len() != 1 || h.engine.asked()+h.engine.listed() > 0 {
+					t.Errorf("clocks %v, provenance %v, %d removals", h.st.Clocks.All(), h.st.Provenance.Keys(), h.engine.asked())
+				}
+				h.engine.with(func() { set(h.engine, false) })
+				h.worker.Nudge()
+				h.after(settle)
+				since := h.clock().UnusedSince
+				if since.IsZero() {
+					t.Fatal("its clock does not run once it is seen")
+				}
+				h.engine.with(func() { set(h.engine, true); h.engine.seenImages = nil })
+				h.after(time.Hour)
+				h.wantThere(true)
+				if !h.clock().UnusedSince.Equal(since) || h.st.Provenance.Len() != 1 {
+					t.Errorf("clock %+v, provenance %v", h.clock(), h.st.Provenance.Keys())
+				}
+			})
+		})
+	}
+}
+
+// TestWorkerEndsQuietly: a list that the agent's end cuts off is no trouble.
+func TestWorkerEndsQuietly(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.start()
+		h.release()
+		h.engine.with(func() {
+			h.engine.onList = func() { h.cancel() }
+			h.engine.listErr = context.Canceled
+		})
+		h.after(time.Hour)
+		if said := h.said(logrus.InfoLevel); len(said) > 0 || h.engine.listed() != 1 {
+			t.Errorf("log %q, %d lists", said, h.engine.listed())
+		}
+	})
+}
+
+// TestWorkerForgetsARefusal: an image that was in use again and is not any more
+// is tried like any other.
+func TestWorkerForgetsARefusal(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.cfg.Delay = 0
+		h.engine.with(func() { h.engine.removeErr = errdefs.ErrUnavailable })
+		h.start()
+		h.release()
+		h.after(time.Hour) // the next try is minutes away
+		h.engine.with(func() { h.engine.containers = []observed.Container{ourContainer()} })
+		h.worker.Nudge()
+		h.after(settle)
+		h.engine.with(func() { h.engine.removeErr = nil })
+		h.release()
+		h.wantThere(false)
+	})
+}
