@@ -75,7 +75,7 @@ func (g *groupPlanner) aim() {
 			g.dep.Failed, g.dep.Reverted = nil, false
 		}
 		if had.SpecHash != g.dep.SpecHash {
-			g.dep.Images = nil
+			g.dep.Images, g.dep.Refs = nil, nil
 		}
 	}
 	g.spec, g.hash, g.generation = rec.Spec, g.dep.SpecHash, rec.Generation
@@ -118,25 +118,35 @@ func (g *groupPlanner) pin() {
 	if g.hash != g.dep.SpecHash {
 		return // what was put back has its ids in Stable
 	}
-	had := g.dep.Images
-	g.dep.Images = map[string]string{}
+	had, refs := g.dep.Images, g.dep.Refs
+	g.dep.Images, g.dep.Refs = map[string]string{}, map[string]string{}
 	for _, t := range g.group.Tasks {
-		var found []string
-		for _, i := range slices.Sorted(maps.Keys(g.slots)) {
-			for _, a := range g.slots[i].fresh {
-				if id := a.Status.Tasks[t.Name].ImageID; id != "" {
-					found = append(found, id)
-				}
-			}
-		}
-		id := had[t.Name]
-		if len(found) > 0 && !slices.Contains(found, id) {
-			id = found[0]
+		id, ref := had[t.Name], refs[t.Name]
+		if users := g.users(t.Name); len(users) > 0 {
+			i := max(0, slices.IndexFunc(users, func(a job.Alloc) bool { return a.Status.Tasks[t.Name].ImageID == id }))
+			id, ref = users[i].Status.Tasks[t.Name].ImageID, users[i].Spec.Images[t.Name]
 		}
 		if id != "" {
 			g.dep.Images[t.Name] = id
 		}
+		if id != "" && ref != "" {
+			g.dep.Refs[t.Name] = ref
+		}
 	}
+}
+
+// users are the allocations of the wanted hash that know the image id of a
+// task, by index.
+func (g *groupPlanner) users(task string) []job.Alloc {
+	var out []job.Alloc
+	for _, i := range slices.Sorted(maps.Keys(g.slots)) {
+		for _, a := range g.slots[i].fresh {
+			if a.Status.Tasks[task].ImageID != "" {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
 }
 
 // empty stops all that stands at an index which is wanted no more.

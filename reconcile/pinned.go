@@ -24,14 +24,21 @@ func (c *Controller) pinned(a job.AllocSpec) map[string]string {
 }
 
 // pinnedImages is pinned over given records: what the deployment has pinned,
-// else what another allocation found.
+// else what another allocation found, for the same reference.
 func pinnedImages(a job.AllocSpec, d store.DeploymentRecord, others []job.Alloc, have map[string]bool) map[string]string {
 	out := map[string]string{}
+	take := func(images, refs map[string]string) {
+		for task, id := range images {
+			if out[task] == "" && sameRef(refs[task], a.Images[task]) {
+				out[task] = id
+			}
+		}
+	}
 	g := d.Groups[a.Group]
 	if g.SpecHash == a.SpecHash {
-		maps.Copy(out, g.Images)
+		take(g.Images, g.Refs)
 	} else if g.Stable != nil && g.Stable.SpecHash == a.SpecHash {
-		maps.Copy(out, g.Stable.Images)
+		take(g.Stable.Images, g.Stable.Refs)
 	}
 	for _, other := range others {
 		if other.Spec.ID == a.ID || other.Spec.SpecHash != a.SpecHash || other.Spec.Desired == job.DesiredStop {
@@ -40,12 +47,26 @@ func pinnedImages(a job.AllocSpec, d store.DeploymentRecord, others []job.Alloc,
 		if !other.Spec.MadeSince(d.PullAt) && a.MadeSince(d.PullAt) {
 			continue // what it runs is what an operator wants to be asked for anew
 		}
-		for task, ts := range other.Status.Tasks {
-			if out[task] == "" && ts.ImageID != "" {
-				out[task] = ts.ImageID
-			}
-		}
+		take(foundBy(other), other.Spec.Images)
 	}
 	maps.DeleteFunc(out, func(_, id string) bool { return !have[id] })
 	return out
+}
+
+// foundBy are the image ids that an allocation has found, by task.
+func foundBy(a job.Alloc) map[string]string {
+	out := map[string]string{}
+	for task, ts := range a.Status.Tasks {
+		if ts.ImageID != "" {
+			out[task] = ts.ImageID
+		}
+	}
+	return out
+}
+
+// sameRef reports whether two tasks of one spec_hash may be given the same
+// image: not if a runtime name makes their references differ. A record of
+// before has none, and an adopted allocation may know the id alone.
+func sameRef(a, b string) bool {
+	return a == b || a == "" || b == "" || isID(a) || isID(b)
 }

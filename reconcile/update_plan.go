@@ -279,5 +279,7 @@ func (g *groupPlanner) prove(count int) {
 		}
 	}
 	g.dep.Failed = nil
-	g.dep.Stable = &store.StableGroup{Generation: g.generation, SpecHash: g.hash, Images: maps.Clone(g.dep.Images)}
+	g.dep.Stable = &store.StableGroup{
+		Generation: g.generation, SpecHash: g.hash, Images: maps.Clone(g.dep.Images), Refs: maps.Clone(g.dep.Refs),
+	}
 }

@@ -109,6 +109,9 @@ type GroupDeployment struct {
 	// Images is the image id per task that the first allocation of SpecHash
 	// found, so that a tag that moves meanwhile never splits a job.
 	Images map[string]string `json:"images,omitempty"`
+	// Refs is the canonical reference per task that Images was found for: a
+	// runtime name in it makes the images of one group differ.
+	Refs map[string]string `json:"refs,omitempty"`
 	// Stable is the last generation of which all allocations were healthy at
 	// once; nil if none ever was.
 	Stable *StableGroup `json:"stable,omitempty"`
@@ -124,6 +127,7 @@ type StableGroup struct {
 	Generation uint64            `json:"generation"`
 	SpecHash   string            `json:"spec_hash"`
 	Images     map[string]string `json:"images,omitempty"` // image id per task
+	Refs       map[string]string `json:"refs,omitempty"`   // as in GroupDeployment
 }
 
 // UpdateFailure is why an update was given up, and when.
