@@ -33,6 +33,14 @@ func (h *health) advance(through uint64) {
 	h.progress = make(chan struct{})
 }
 
+// readerStays reports whether somebody has held the file for so long that it is
+// not worth much to wait for the next attempt.
+func (h *health) readerStays(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return errors.Is(h.err, ErrBusy) && now.Sub(h.since) > syncWait
+}
+
 func (h *health) wrote(at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

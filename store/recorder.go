@@ -12,6 +12,9 @@ const (
 	batchDelay = 20 * time.Millisecond
 	// syncWait is how long Sync waits at most: people wait behind it.
 	syncWait = time.Second
+	// stayWait is how long Sync waits for a reader that has held the file for
+	// more than syncWait: it may do so for minutes, and many wait in turn.
+	stayWait = 50 * time.Millisecond
 	// lookEvery is how often the recorder looks whether the file is still
 	// there and as it was left: one stat, no transaction.
 	lookEvery = 5 * time.Second
@@ -126,10 +129,15 @@ func (s *Store) flush(ctx context.Context) error {
 
 // Sync returns when all Puts and Deletes before the call are committed. If
 // that does not happen within a second, or ctx ends, it returns an error that
-// is ErrNotCommitted; the records stay dirty.
+// is ErrNotCommitted; the records stay dirty. The wait is short where it is
+// known to be in vain, since a reader stays.
 func (s *Store) Sync(ctx context.Context) error {
 	target := s.changed()
-	late := time.NewTimer(syncWait)
+	wait := syncWait
+	if s.health.readerStays(time.Now()) {
+		wait = stayWait
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	for {
 		done, progress := s.committed(target)

@@ -190,6 +190,13 @@ func TestReaderDelaysOnlyTheRecord(t *testing.T) {
 		diff(t, "log while the reader is new", []string(nil), levels(hook))
 		time.Sleep(time.Minute)
 		diff(t, "log while the reader stays", []string{"warning"}, levels(hook))
+		begin = time.Now()
+		for range 20 { // so many jobs are edited meanwhile
+			if err := s.Sync(t.Context()); !errors.Is(err, ErrBusy) {
+				t.Errorf("Sync while the reader stays: %v", err)
+			}
+		}
+		diff(t, "Sync waited for one that stays", 20*stayWait, time.Since(begin))
 		release()
 		mustSync(t, s)
 		diff(t, "value", `{"generation":101}`, dump(t, s.Dir())[bucketJobs]["web"])
