@@ -313,3 +313,40 @@ func TestRemovalThatFailsAfterTheLeaderIsWaitedOut(t *testing.T) {
 		t.Errorf("once it is gone: %+v", ts)
 	}
 }
+
+// What ends by itself before the stop that was decided for it reaches it has
+// done its work.
+func TestWorkThatEndsBeforeItsStop(t *testing.T) {
+	stop := job.TaskStatus{Phase: job.PhaseStopping, Attempt: 1, Prepared: true, StopReason: ReasonJoinedIsNew, StopSince: t0.Add(-2 * time.Second)}
+	edit := func(f func(*job.TaskStatus)) job.TaskStatus {
+		ts := stop
+		f(&ts)
+		return ts
+	}
+	for _, tt := range []struct {
+		name  string
+		ts    job.TaskStatus
+		ended time.Time
+		seen  time.Time // since when the engine is in sight
+		code  int
+		want  string
+	}{
+		{"before it was decided", edit(func(ts *job.TaskStatus) { ts.StoppingSince = t0.Add(-time.Second) }), t0.Add(-3 * time.Second), time.Time{}, 0, ""},
+		{"before the signal", stop, t0.Add(-time.Second), t0.Add(-time.Hour), 0, ""},
+		{"after the signal", edit(func(ts *job.TaskStatus) { ts.StoppingSince = t0.Add(-time.Second) }), t0, t0.Add(-time.Hour), 0, ReasonJoinedIsNew},
+		{"after a signal that may have gone out", edit(func(ts *job.TaskStatus) { ts.Failures = 1 }), t0, t0.Add(-time.Hour), 0, ReasonJoinedIsNew},
+		{"decided by an earlier process", stop, t0.Add(-time.Second), t0.Add(-time.Second), 0, ReasonJoinedIsNew},
+		{"with an error", stop, t0.Add(-time.Second), t0.Add(-time.Hour), 1, ReasonJoinedIsNew},
+	} {
+		in := allocInput(func(in *AllocInput) {
+			in.Job = webJob(batch)
+			in.Group = &in.Job.Groups[0]
+			in.SeenSince = tt.seen
+			in.Status.Tasks["web"] = tt.ts
+		}, with(observed.Exited, 1, func(c *observed.Container) { c.FinishedAt, c.ExitCode = tt.ended, tt.code }))
+		ts := PlanAlloc(in).Status.Tasks["web"]
+		if ts.LastExit == nil || ts.LastExit.Stopped != tt.want || (ts.Phase == job.PhaseComplete) != (tt.want == "") {
+			t.Errorf("%s: %s, %+v, want stopped by %q", tt.name, ts.Phase, ts.LastExit, tt.want)
+		}
+	}
+}

@@ -28,7 +28,7 @@ const (
 // several tasks tells nothing any more once the first of them has been stopped.
 func (t *taskPlanner) recycle() bool {
 	if t.ts.StopReason == "" {
-		t.ts.StopReason = t.whyRecycle()
+		t.stopFor(t.whyRecycle())
 		t.ts.StoppingSince, t.ts.KilledAt = time.Time{}, time.Time{}
 	}
 	if t.ts.StopReason == "" {
@@ -43,8 +43,34 @@ func (t *taskPlanner) recycle() bool {
 // was begun for it holds for the next one. It returns why we stopped it.
 func (t *taskPlanner) recycled() string {
 	why := t.ts.StopReason
-	t.ts.StopReason, t.ts.StoppingSince, t.ts.KilledAt = "", time.Time{}, time.Time{}
+	t.stopFor("")
+	t.ts.StoppingSince, t.ts.KilledAt = time.Time{}, time.Time{}
 	return why
+}
+
+// stopFor notes why a container whose task is wanted is stopped; "" if it is
+// not.
+func (t *taskPlanner) stopFor(reason string) {
+	switch {
+	case reason == "":
+		t.ts.StopSince = time.Time{}
+	case t.ts.StopReason == "":
+		t.ts.StopSince = t.in.Now.UTC()
+	}
+	t.ts.StopReason = reason
+}
+
+// signalled reports whether the end of a container at that time may be the
+// work of a stop that was decided: not if it had ended before, nor while its
+// signal has not been tried.
+func (t *taskPlanner) signalled(at time.Time) bool {
+	switch ts := &t.ts; {
+	case ts.StopReason == "" || at.Before(ts.StopSince):
+		return false
+	case ts.StoppingSince.IsZero() && ts.Failures == 0:
+		return !ts.StopSince.After(t.in.SeenSince) // by an agent that died before it noted so
+	}
+	return true
 }
 
 func (t *taskPlanner) whyRecycle() string {
@@ -144,7 +170,8 @@ func (t *taskPlanner) planEnded() {
 	case t.cur != nil && t.cur.State == observed.Removing:
 		t.wake(t.in.Now.Add(removingRetry))
 	case t.cur != nil && t.cur.Live():
-		t.ts.StopReason, t.ts.Phase = ReasonLeaderEnded, job.PhaseStopping
+		t.stopFor(ReasonLeaderEnded)
+		t.ts.Phase = job.PhaseStopping
 		t.planSignal(t.cur, ReasonLeaderEnded)
 		return
 	case t.cur != nil && !t.cur.Partial && t.cur.State != observed.Created:

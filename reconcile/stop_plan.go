@@ -27,7 +27,7 @@ func (t *taskPlanner) planStop() {
 			t.ts.StoppingSince, t.ts.KilledAt = time.Time{}, time.Time{}
 		}
 	}
-	t.ts.StopReason = "" // a stop that was under way goes on as this one
+	t.stopFor("") // a stop that was under way goes on as this one
 	t.ts.RunningSince = time.Time{}
 	t.ts.Phase = job.PhaseDead
 	for i := range t.containers {

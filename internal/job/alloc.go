@@ -107,8 +107,10 @@ type TaskStatus struct {
 	NextRetry     time.Time `json:"next_retry,omitzero"`     // nothing is tried before
 	StoppingSince time.Time `json:"stopping_since,omitzero"` // the stop signal was sent
 	// StopReason is why a container is being stopped although its task is
-	// wanted: another takes its place.
+	// wanted, because another takes its place, and StopSince when that was
+	// decided.
 	StopReason    string    `json:"stop_reason,omitempty"`
+	StopSince     time.Time `json:"stop_since,omitzero"`
 	KilledAt      time.Time `json:"killed_at,omitzero"`      // SIGKILL was sent
 	DrainingSince time.Time `json:"draining_since,omitzero"` // the services were withdrawn
 	// WindowStart and WindowRestarts count, for a restart block, the restarts of

@@ -157,12 +157,10 @@ func (p *people) retried() {
 // mayFail reports whether a job may end otherwise than with all its tasks
 // running, by what it says itself.
 func mayFail(j *job.Job, rack string) bool {
+	if unmet(j, rack) {
+		return true
+	}
 	for _, g := range j.Groups {
-		for _, c := range job.Constraints(j, &g) {
-			if c.Value != rack {
-				return true
-			}
-		}
 		for _, t := range g.Tasks {
 			if j.Type == job.TypeBatch || slices.ContainsFunc(t.Config.Args, func(a string) bool { return a == "crash" || a == "flaky" || a == "done" }) {
 				return true
@@ -241,4 +239,29 @@ func (w *world) completed(j *job.Job, missing []string) bool {
 
 func placeName(l map[string]string) string {
 	return strings.Join([]string{l[job.LabelJob], ".", l[job.LabelGroup], "[", l[job.LabelAllocIndex], "].", l[job.LabelTask]}, "")
+}
+
+// keptCrashing reports whether something crashes again and again that stays
+// because what should take its place may not run on this host. With its spec
+// nobody may know the block that would end its restarts.
+func (p *people) keptCrashing() bool {
+	for id, a := range p.agent.Store.AllocSpecs.All() {
+		rec, _ := p.agent.Store.Jobs.Get(a.Job)
+		if rec.Spec == nil || a.Desired != job.DesiredRun || specOf(p.agent.Store, a) != nil || !unmet(rec.Spec, p.rack) {
+			continue
+		}
+		for _, ts := range first(p.agent.Store.AllocStatuses.Get(id)).Tasks {
+			if ts.Crashes > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unmet reports whether a constraint of a job does not hold on this rack.
+func unmet(spec *job.Job, rack string) bool {
+	return slices.ContainsFunc(spec.Groups, func(g job.Group) bool {
+		return slices.ContainsFunc(job.Constraints(spec, &g), func(c job.Constraint) bool { return c.Value != rack })
+	})
 }

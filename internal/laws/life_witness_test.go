@@ -245,9 +245,7 @@ func (w *world) noteFailed(st *store.Store) {
 // noteUnmet notes since when the constraints of a job do not hold.
 func (w *world) noteUnmet(st *store.Store) {
 	for name, rec := range st.Jobs.All() {
-		unmet := rec.Spec != nil && slices.ContainsFunc(rec.Spec.Groups, func(g job.Group) bool {
-			return slices.ContainsFunc(job.Constraints(rec.Spec, &g), func(c job.Constraint) bool { return c.Value != w.rack })
-		})
+		unmet := rec.Spec != nil && unmet(rec.Spec, w.rack)
 		if _, known := w.life.unmet[name]; unmet && !known {
 			w.life.unmet[name] = time.Now()
 		} else if !unmet {
@@ -400,6 +398,9 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 		return
 	}
 	now := rec.Spec.Group(a.Group)
+	if a.Index >= now.Count {
+		return // decided before an edit that wants neither of the two
+	}
 	next := successor(p.Store, a)
 	_, up := whole(ours, next.ID, specOf(p.Store, next))
 	if _, beside := job.MayRunBeside(g, now); beside && rec.Spec.Type != job.TypeBatch {

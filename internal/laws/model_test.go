@@ -232,8 +232,10 @@ func (s story) run(w *world) {
 	w.after(s.cleanup.delay + time.Hour + p.setBack())
 	p.converged()
 	p.images()
-	p.quiet(time.Hour)
-	p.truthful()
+	if !p.keptCrashing() {
+		p.quiet(time.Hour)
+		p.truthful()
+	}
 	p.untouched(s)
 	if c, ok := w.e.Inspect(stranger); !ok || s.liveRestore && !c.State.Running {
 		w.bad("mine only: the stranger is gone")
