@@ -29,6 +29,7 @@ type engine struct {
 	lists      int
 	removals   []string
 	onList     func() // something happens while the list is made
+	onRemove   func() // … while an image is removed
 }
 
 // with changes or reads the engine.
@@ -75,6 +76,9 @@ func (e *engine) RefreshImages(context.Context) error {
 func (e *engine) RemoveImage(_ context.Context, id string, refs []string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.onRemove != nil {
+		e.onRemove()
+	}
 	e.removals = append(e.removals, id)
 	if e.removeErr != nil || e.stuck {
 		return e.removeErr

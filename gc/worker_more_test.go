@@ -8,6 +8,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/sirupsen/logrus"
 
+	"reconciler/internal/job"
 	"reconciler/observed"
 	"reconciler/store"
 )
@@ -131,5 +132,99 @@ func TestWorkerForgetsARefusal(t *testing.T) {
 		h.engine.with(func() { h.engine.removeErr = nil })
 		h.release()
 		h.wantThere(false)
+	})
+}
+
+// TestWorkerHearsOfEveryUse: a change of any table that says what is in use is
+// seen at once, and not in the next round.
+func TestWorkerHearsOfEveryUse(t *testing.T) {
+	pinned := settled(1, redisID)
+	for name, tc := range map[string]struct {
+		change func(st *store.Store)
+		want   string
+	}{
+		"jobs": {func(st *store.Store) {
+			st.Jobs.Put("db", store.JobRecord{Generation: 1, Spec: spec("redis:7", 1)})
+		}, "job db wants it"},
+		"deployments": {func(st *store.Store) { st.Deployments.Put("web", pinned) }, "job web wants it"},
+		"allocations": {func(st *store.Store) {
+			st.AllocSpecs.Put("a9", job.AllocSpec{ID: "a9", Job: "web", Images: map[string]string{"web": redis}})
+		}, "allocation a9 of job web has it"},
+		"statuses": {func(st *store.Store) {
+			st.AllocStatuses.Put("a9", job.AllocStatus{Tasks: map[string]job.TaskStatus{"web": {Image: redis}}})
+		}, "allocation a9 has not ended"},
+		"provenance": {func(st *store.Store) { st.Provenance.Delete(redisID) }, keptNotOurs},
+		"intents": {func(st *store.Store) {
+			st.Intents.Put(store.IntentKey(redis), store.ImageIntent{Ref: redis, At: time.Now().UTC()})
+		}, "it is being brought"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(h *host) {
+				h.st.Jobs.Put("web", store.JobRecord{Generation: 1, Spec: spec("redis:8", 1)})
+				h.start()
+				h.release()
+				h.after(2*interval - settle) // between two rounds
+				if h.clock().UnusedSince.IsZero() {
+					t.Fatalf("in use before: %+v", h.clock())
+				}
+				tc.change(h.st)
+				h.after(settle)
+				if c := h.clock(); c.Kept != tc.want || !c.UnusedSince.IsZero() {
+					t.Errorf("clock %+v, want it kept since %s", c, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestWorkerSaysWhyItIsKept: the engine's words reach the record and an event.
+func TestWorkerSaysWhyItIsKept(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.engine.with(func() { h.engine.removeErr = errdefs.ErrUnavailable })
+		h.start()
+		h.release()
+		h.after(3 * time.Minute)
+		if c := h.clock(); c.Kept != errdefs.ErrUnavailable.Error() {
+			t.Errorf("clock %+v", c)
+		}
+		events := h.st.Events()
+		if len(events) != 1 || events[0].Reason != "ImageKept" || events[0].Type != store.EventWarning ||
+			events[0].Object != redisID || events[0].Message != "redis:7: "+errdefs.ErrUnavailable.Error() {
+			t.Errorf("events %+v", events)
+		}
+	})
+}
+
+// TestWorkerEndsInARemoval: a removal that the agent's end cuts off was not
+// refused.
+func TestWorkerEndsInARemoval(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.engine.with(func() {
+			h.engine.onRemove, h.engine.removeErr = func() { h.cancel() }, context.Canceled
+		})
+		h.start()
+		h.release()
+		h.after(time.Hour)
+		if said := h.said(logrus.InfoLevel); len(said)+len(h.st.Events()) > 0 || h.engine.asked() != 1 {
+			t.Errorf("log %q, events %v, %d removals", said, h.st.Events(), h.engine.asked())
+		}
+	})
+}
+
+// TestWorkerDropsNoNewerIntent: a pull that begins while the images are listed
+// has an intent of its own.
+func TestWorkerDropsNoNewerIntent(t *testing.T) {
+	inBubble(t, func(h *host) {
+		key := store.IntentKey(other)
+		h.st.Intents.Put(key, store.ImageIntent{Ref: other, Source: "pull", At: time.Now().UTC()})
+		again := store.ImageIntent{Ref: other, Source: "pull", At: time.Now().Add(time.Minute).UTC()}
+		h.engine.with(func() {
+			h.engine.onList = func() { h.st.Intents.Put(key, again) }
+		})
+		h.start()
+		h.after(time.Minute)
+		if got, ok := h.st.Intents.Get(key); !ok || got != again || h.engine.listed() == 0 {
+			t.Errorf("intent %+v (%t) after %d lists", got, ok, h.engine.listed())
+		}
 	})
 }
