@@ -133,6 +133,7 @@ type dirs struct {
 	ids     []string
 	err     error
 	listErr error
+	lists   int
 }
 
 // with changes or reads the directories.
@@ -145,6 +146,7 @@ func (d *dirs) with(f func()) {
 func (d *dirs) List() ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.lists++
 	return slices.Clone(d.ids), d.listErr
 }
 

@@ -177,8 +177,11 @@ func TestSplitRefs(t *testing.T) {
 		{"another repository", []string{redis, "127.0.0.1:5000/redis:7"}, []string{redis}, []string{redis}, []string{"127.0.0.1:5000/redis:7"}},
 		{"another digest of another repository", []string{redis, "127.0.0.1:5000/redis@sha256:dddd"}, []string{redis}, []string{redis}, []string{"127.0.0.1:5000/redis@sha256:dddd"}},
 		{
-			"a digest and the tag of a later repository", []string{digest, "ghcr.io/web:1"}, []string{digest, "ghcr.io/web:1"},
-			[]string{"ghcr.io/web:1", digest}, nil,
+			"a digest and the tag of a later repository",
+			[]string{digest, "ghcr.io/web:1"},
+			[]string{digest, "ghcr.io/web:1"},
+			[]string{"ghcr.io/web:1", digest},
+			nil,
 		},
 		{"nothing brought", []string{redis}, nil, nil, []string{redis}},
 		{"nothing left", nil, []string{redis}, nil, nil},

@@ -2,6 +2,7 @@ package gc
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -225,6 +226,78 @@ func TestWorkerDropsNoNewerIntent(t *testing.T) {
 		h.after(time.Minute)
 		if got, ok := h.st.Intents.Get(key); !ok || got != again || h.engine.listed() == 0 {
 			t.Errorf("intent %+v (%t) after %d lists", got, ok, h.engine.listed())
+		}
+	})
+}
+
+// TestLaw_NoBlindActOnDirectories: without a good list of containers nobody
+// knows which allocation still has one.
+func TestLaw_NoBlindActOnDirectories(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.engine.with(func() { h.engine.noList = true; h.engine.containers = nil })
+		h.dirs.ids = []string{"a1"}
+		h.st.AllocSpecs.Put("a1", job.AllocSpec{ID: "a1", Job: "web", Desired: job.DesiredStop})
+		h.st.AllocStatuses.Put("a1", job.AllocStatus{EndedAt: time.Now()})
+		h.start()
+		h.after(2 * KeepEnded)
+		if h.st.AllocSpecs.Len() != 1 || h.dirs.len() != 1 {
+			t.Error("an ended allocation went without a list of containers")
+		}
+		h.engine.with(func() { h.engine.noList = false; h.engine.containers = []observed.Container{ourContainer()} })
+		h.after(2 * interval)
+		if h.dirs.len() != 1 {
+			t.Error("a directory went whose container is there")
+		}
+		h.engine.with(func() { h.engine.containers = nil })
+		h.after(2 * interval)
+		if h.st.AllocSpecs.Len()+h.dirs.len() != 0 {
+			t.Error("it stays")
+		}
+	})
+}
+
+// TestWorkerLooksAtDirectoriesOnceInAWhile: hints come by the hundred, the look
+// at the disk once in an interval; each streak of trouble is told once.
+func TestWorkerLooksAtDirectoriesOnceInAWhile(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.start()
+		h.dirs.with(func() { h.dirs.lists = 0 })
+		for range 60 {
+			h.after(10 * time.Second)
+			h.worker.Nudge()
+		}
+		if h.dirs.lists < 9 || h.dirs.lists > 11 {
+			t.Errorf("%d looks in ten minutes", h.dirs.lists)
+		}
+		for range 2 {
+			h.dirs.with(func() { h.dirs.listErr = os.ErrPermission })
+			h.after(10 * interval)
+			if said := h.said(logrus.InfoLevel); len(said) != 1 {
+				t.Errorf("said %q of one streak", said)
+			}
+			h.dirs.with(func() { h.dirs.listErr = nil })
+			h.after(2 * interval)
+		}
+	})
+}
+
+// TestWorkerStepAndRefusal: a step of the clock does not bring the next try
+// nearer.
+func TestWorkerStepAndRefusal(t *testing.T) {
+	inBubble(t, func(h *host) {
+		h.engine.with(func() { h.engine.removeErr = errdefs.ErrUnavailable })
+		h.start()
+		h.release()
+		h.after(3 * time.Minute)
+		h.skew.Store(int64(time.Hour))
+		h.worker.Nudge()
+		h.after(firstRetry - 1)
+		if n := h.engine.asked(); n != 1 {
+			t.Errorf("%d tries, want the first alone", n)
+		}
+		h.after(time.Minute)
+		if n := h.engine.asked(); n < 2 {
+			t.Errorf("%d tries a minute later", n)
 		}
 	})
 }
