@@ -29,6 +29,7 @@ type engine struct {
 	lists      int
 	removals   []string
 	onList     func() // something happens while the list is made
+	onRemove   func() // … while an image is removed
 }
 
 // with changes or reads the engine.
@@ -75,6 +76,9 @@ func (e *engine) RefreshImages(context.Context) error {
 func (e *engine) RemoveImage(_ context.Context, id string, refs []string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.onRemove != nil {
+		e.onRemove()
+	}
 	e.removals = append(e.removals, id)
 	if e.removeErr != nil || e.stuck {
 		return e.removeErr
@@ -129,6 +133,7 @@ type dirs struct {
 	ids     []string
 	err     error
 	listErr error
+	lists   int
 }
 
 // with changes or reads the directories.
@@ -141,6 +146,7 @@ func (d *dirs) with(f func()) {
 func (d *dirs) List() ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.lists++
 	return slices.Clone(d.ids), d.listErr
 }
 

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -106,44 +105,6 @@ func TestNoIntentNoLoad(t *testing.T) {
 	}
 	p.refuse = nil
 	if _, err := e.Bring(t.Context(), loadRequest(webRef, "web.tar")); err != nil || len(p.openIntents()) > 0 {
-		t.Errorf("%v, intents %v", err, p.openIntents())
-	}
-}
-
-// TestLoadThatGoesOn: the engine goes on with an archive that it has, whether
-// or not we listen. What comes of it is ours.
-func TestLoadThatGoesOn(t *testing.T) {
-	for name, cut := range map[string]func(cancel func()){
-		"nobody waits":          func(cancel func()) { cancel() },
-		"the connection breaks": func(func()) { panic(http.ErrAbortHandler) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, e, p, local := archiveEngine(t, false)
-			if err := os.WriteFile(filepath.Join(local, "web.tar"), saved(t, map[string]string{"web:1": "one"}), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			ended := make(chan struct{})
-			defer close(ended)
-			s.load = func(_ []byte, w stream) { w.say(`{"status":"Loading layer"}`); cut(cancel); <-ended }
-			if _, err := e.Bring(ctx, loadRequest(webRef, "web.tar")); err == nil || !p.Intended(webRef) {
-				t.Fatalf("%v, intents %v", err, p.openIntents())
-			}
-			s.setImage(webRef, configID("one"))
-			res, err := e.Bring(t.Context(), loadRequest(webRef, "web.tar"))
-			if err != nil || !res.Ours || len(p.openIntents()) > 0 {
-				t.Errorf("%+v %v, intents %v", res, err, p.openIntents())
-			}
-		})
-	}
-	// What the engine says is wrong it does not go on with.
-	s, e, p, local := archiveEngine(t, false)
-	if err := os.WriteFile(filepath.Join(local, "web.tar"), saved(t, map[string]string{"web:1": "one"}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.load = func(_ []byte, w stream) { w.say(`{"errorDetail":{"message":"no space left on device"}}`) }
-	if _, err := e.Bring(t.Context(), loadRequest(webRef, "web.tar")); err == nil || len(p.openIntents()) > 0 {
 		t.Errorf("%v, intents %v", err, p.openIntents())
 	}
 }

@@ -9,6 +9,7 @@
 //	TestLaw01 …   one short story for each law of ARCHITECTURE.md
 //	TestModel     random stories of people, processes, dockerd, faults and
 //	              crashes; afterwards every law is checked by name
+//	TestImage…    stories of images: whose they are, and when they go
 //	TestCrash…    the agent ends between every two outside effects of a story
 //	TestPlanIs…   what the agent does is what its plan said
 //

@@ -22,6 +22,39 @@ var refStories = []imageTale{
 		c.after(time.Minute + delay + gcBound)
 		c.lacks("the labels of the containers that went at once said that it is ours", ref("1"))
 	}},
+	{"the answer of a pull breaks off, and the agent is stopped before the next try", func(c *curator) {
+		c.save("k.hcl", hcl(app("k", "3"), app("l", "3")))
+		c.start()
+		c.after(time.Minute)
+		r := c.e.Inject(dockertest.Fault{Method: "POST", Path: "/images/create", CutAfter: 5, Times: 1})
+		c.save("a.hcl", hcl(app("a", "1")))
+		for r.Hits() == 0 {
+			c.after(time.Second)
+		}
+		c.stop()
+		c.remove("a.hcl")
+		c.lacks("its pull was cut off", ref("1"))
+		c.e.AddImage(image("1")) // dockerd had gone on
+		c.start()
+		c.after(time.Minute)
+		c.has("within the delay", ref("1"))
+		c.after(delay + gcBound)
+		c.lacks("after the delay", ref("1"))
+	}},
+	{"a pull that was cut off brings nothing, and a person pulls much later", func(c *curator) {
+		c.save("k.hcl", hcl(app("k", "3"), app("l", "3")))
+		c.start()
+		c.after(time.Minute)
+		r := c.e.Inject(dockertest.Fault{Method: "POST", Path: "/images/create", CutAfter: 5})
+		c.save("a.hcl", hcl(app("a", "1")))
+		c.after(time.Minute)
+		c.remove("a.hcl")
+		c.after(time.Hour)
+		r.Lift()
+		c.owned(c.e.AddImage(image("1")), ref("1"))
+		c.after(delay + gcBound)
+		c.has("a person pulled it", ref("1"))
+	}},
 	{"a digest, and the tag of the same image", func(c *curator) {
 		c.start()
 		c.save("a.hcl", hcl(app("a", "1@")))

@@ -69,3 +69,30 @@ func TestPlanUpdateHoldsItsOwnAlone(t *testing.T) {
 	in.Statuses["b1"] = job.AllocStatus{EndedAt: t0, Tasks: map[string]job.TaskStatus{"db": {ImageID: redisID}}}
 	check(t, in, "clock sha256:1111 unused -2m0s delete 1m0s", "delete sha256:1111 "+redis+" "+digest)
 }
+
+// TestPlanHoldsTheLastHealthyGeneration: while an update runs, by the id that
+// its deployment knows and by what its ended allocations were made from.
+func TestPlanHoldsTheLastHealthyGeneration(t *testing.T) {
+	const why = "clock sha256:1111 kept: job web may need it again while its update is not healthy"
+	base := func() Input {
+		in := due()
+		in.Jobs["web"] = store.JobRecord{Generation: 2, Spec: spec("redis:8", 1)}
+		d := settled(2, "")
+		d.Conditions[0].Status = job.True
+		in.Deployments["web"] = d
+		return in
+	}
+	t.Run("its id", func(t *testing.T) {
+		in := base()
+		g := in.Deployments["web"].Groups["web"]
+		g.Stable = &store.StableGroup{Images: map[string]string{"web": redisID}}
+		in.Deployments["web"].Groups["web"] = g
+		check(t, in, why)
+	})
+	t.Run("an ended allocation", func(t *testing.T) {
+		in := base()
+		in.Allocs["a1"] = job.AllocSpec{ID: "a1", Job: "web", Desired: job.DesiredStop, Images: map[string]string{"web": redis}}
+		in.Statuses["a1"] = job.AllocStatus{EndedAt: t0}
+		check(t, in, why)
+	})
+}
