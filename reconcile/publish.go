@@ -112,7 +112,8 @@ func resolved(env *taskenv.Env, s job.Service) job.Service {
 	s.Checks = slices.Clone(s.Checks)
 	for i := range s.Checks {
 		c := &s.Checks[i]
-		c.Name, c.Path, c.Command, c.Args = env.Replace(c.Name), env.Replace(c.Path), env.Replace(c.Command), replaceAll(env, c.Args)
+		c.Name, c.Method, c.Path = env.Replace(c.Name), env.Replace(c.Method), env.Replace(c.Path)
+		c.Command, c.Args = env.Replace(c.Command), replaceAll(env, c.Args)
 		header := make(map[string][]string, len(c.Header))
 		for k, v := range c.Header {
 			header[k] = replaceAll(env, v)

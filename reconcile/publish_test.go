@@ -33,3 +33,19 @@ func TestResolvedArtifacts(t *testing.T) {
 		t.Errorf("the spec was changed: %+v", got)
 	}
 }
+
+// TestResolvedService: a runtime name may stand in every text of a service and
+// its checks.
+func TestResolvedService(t *testing.T) {
+	const name, is = "${NOMAD_TASK_NAME}", "web"
+	spec := &job.Job{Name: "j", Groups: []job.Group{{Name: "g", Tasks: []job.Task{{Name: is}}}}}
+	env := taskenv.New(taskenv.Input{Job: spec, Group: &spec.Groups[0], Task: &spec.Groups[0].Tasks[0]})
+	of := func(v string) job.Service {
+		return job.Service{Name: v, Tags: []string{v}, Checks: []job.Check{{
+			Name: v, Method: v, Path: "/" + v, Command: v, Args: []string{v}, Header: map[string][]string{"X": {v}},
+		}}}
+	}
+	if diff := cmp.Diff(of(is), resolved(env, of(name))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
