@@ -14,6 +14,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # The race detector and a shuffled order are always on.
 TESTFLAGS ?= -race -shuffle=on -timeout 15m
+# What takes longest begins first, and one package more than there are CPUs runs
+# at a time: the end-to-end tests mostly wait.
+LONGEST   := ./internal/e2e ./internal/laws ./reconcile
+WIDE      := $(shell expr $$(nproc) + 1)
 FUZZTIME  ?= 30s
 SOAK      ?= 10m
 # Packages or single tests: `make unit PKG=./desired RUN=TestWatch`.
@@ -49,7 +53,7 @@ demo: ## Show the main job on this machine's dockerd (KEEP=1 leaves it running)
 .PHONY: test
 test: ## Run every test, end to end too; installs what is missing where it can
 	@$(SETUP) -tests
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) -p $(WIDE) $(LONGEST) ./...
 
 .PHONY: unit
 unit: ## Run the tests that need no dockerd (PKG=./desired RUN=TestName)
