@@ -11,6 +11,7 @@
 //	              crashes; afterwards every law is checked by name
 //	TestImage…    stories of images: whose they are, and when they go
 //	TestCrash…    the agent ends between every two outside effects of a story
+//	TestNoWork…   what a batch job has done is not done again
 //	TestPlanIs…   what the agent does is what its plan said
 //
 // While all this happens a witness looks at the engine and at the agent's
