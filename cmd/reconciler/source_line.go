@@ -33,7 +33,12 @@ func shownLine(p store.Problem) string {
 // validate prints ends up in the logs of build machines.
 var secret = regexp.MustCompile(`(?i)(\b\w*(?:pas[sw]|secret|token)\w*"?\s*[=:]|\bauth"?\s*[=:]).*`)
 
-func withoutSecret(line string) string { return secret.ReplaceAllString(line, "$1 …") }
+// userinfo is what stands before the host in a URL.
+var userinfo = regexp.MustCompile(`//[^/\s"@]*@`)
+
+func withoutSecret(line string) string {
+	return userinfo.ReplaceAllString(secret.ReplaceAllString(line, "$1 …"), "//…@")
+}
 
 var heredoc = regexp.MustCompile(`<<-?([\pL_][\pL\pN_-]*)\s*$`)
 

@@ -23,6 +23,9 @@ func TestWithoutSecret(t *testing.T) {
 		`path = "/pass"`:                      `path = "/pass"`,
 		`auth_soft_fail = "sometimes"`:        `auth_soft_fail = "sometimes"`,
 		`command = "run --password=hunter2x"`: `command = "run --password= …`,
+		`source = "https://u:pw@h.example/a"`: `source = "https://…@h.example/a"`,
+		`image = "h.example/web@sha256:ab"`:   `image = "h.example/web@sha256:ab"`,
+		`path = "//x/y" # a@b`:                `path = "//x/y" # a@b`,
 	} {
 		if got := withoutSecret(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
