@@ -116,6 +116,7 @@ func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"", "null", "{}", `{"spec":{}}`, `{"spec":null,"status":{"tasks":{"a":{"phase":"x"}}}}`, `{"clock":{"delete_at":"2026-01-02T15:04:05+23:59"}}`,
 		`{"generation":18446744073709551615,"spec":{"name":"web"}}`, `{"spec":{"ended_at":"9999-12-31T23:59:59-01:00"}}`, "\xff\xfe", `{"a":"\ud800"}`,
+		"{\"\":{\"\xef\":\"\"}}",
 	} {
 		f.Add("web", []byte(seed))
 	}

@@ -81,6 +81,9 @@ func (s *Store) loadValue(bucket string, rawKey, value []byte) {
 	if err == nil && value == nil {
 		err = errors.New("a bucket where a record should be")
 	}
+	if err == nil && bucket == bucketQuarantine && !isPrintable(value) {
+		err = errors.New("not one of our notes, which are printable")
+	}
 	space, known := keyspaceOf(s.spaces, bucket, key)
 	if !known {
 		return // of a bucket without a table: not ours to judge

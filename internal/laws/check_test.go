@@ -12,6 +12,7 @@ import (
 
 	"reconciler/desired"
 	"reconciler/internal/job"
+	"reconciler/reconcile"
 	"reconciler/store"
 )
 
@@ -187,6 +188,7 @@ func (w *world) images() {
 		keep[c.Image] = true
 	}
 	pinned := w.lastGood()
+	w.lately(pinned, named)
 	for id, refs := range w.e.Images() {
 		if w.cleanup.off {
 			break // nothing goes
@@ -221,6 +223,32 @@ func (w *world) lastGood() map[string]bool {
 		}
 	}
 	return out
+}
+
+// lately adds what jobs have run whose update may still turn out badly: the
+// ids of their images, and the references that they were asked for by.
+func (w *world) lately(ids, refs map[string]bool) {
+	st := w.agent.Store
+	unsettled := func(name string) bool {
+		d, _ := st.Deployments.Get(name)
+		return d.Phase != reconcile.PhaseRunning && d.Phase != reconcile.PhaseComplete
+	}
+	for key, rec := range st.Specs.All() {
+		if name, _, _ := strings.Cut(key, "/"); rec.Spec != nil && unsettled(name) {
+			for _, g := range rec.Spec.Groups {
+				for _, t := range g.Tasks {
+					refs[t.Config.Image] = true
+				}
+			}
+		}
+	}
+	for id, a := range st.AllocSpecs.All() {
+		if unsettled(a.Job) {
+			for task, ts := range first(st.AllocStatuses.Get(id)).Tasks {
+				ids[ts.ImageID], refs[a.Images[task]] = true, true
+			}
+		}
+	}
 }
 
 func first[T any](v T, _ bool) T { return v }

@@ -393,21 +393,21 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 	left := w.life.leaving[a.ID]
 	w.mu.Unlock()
 	since, runs := whole(ours, a.ID, g)
-	rec, _ := p.Store.Jobs.Get(a.Job)
-	if excused || left || !runs || time.Since(since) < longRun || rec.Spec == nil || rec.Spec.Group(a.Group) == nil {
+	spec := aimedAt(p.Store, a)
+	if excused || left || !runs || time.Since(since) < longRun || spec == nil || spec.Group(a.Group) == nil {
 		return
 	}
-	now := rec.Spec.Group(a.Group)
+	now := spec.Group(a.Group)
 	if a.Index >= now.Count {
 		return // decided before an edit that wants neither of the two
 	}
 	next := successor(p.Store, a)
 	_, up := whole(ours, next.ID, specOf(p.Store, next))
-	if _, beside := job.MayRunBeside(g, now); beside && rec.Spec.Type != job.TypeBatch {
+	if _, beside := job.MayRunBeside(g, now); beside && spec.Type != job.TypeBatch {
 		switch {
 		case !up:
 			w.bad("update: %s[%d] of %s is stopped (%s) and no successor runs", a.Group, a.Index, a.Job, a.Reason)
-		case next.SpecHash == job.SpecHash(rec.Spec, now):
+		case next.SpecHash == job.SpecHash(spec, now):
 			w.checkOffered(a, next, now)
 		}
 		return
@@ -419,9 +419,19 @@ func (w *world) checkHandOver(p *process, ours []container.InspectResponse, a jo
 		w.life.down[a.Job] = map[string]bool{}
 	}
 	w.life.down[a.Job][slot(a)] = true
-	if most := max(now.Update.MaxParallel, g.Update.MaxParallel, 1); len(w.life.down[a.Job]) > most && rec.Spec.Type != job.TypeBatch {
+	if most := max(now.Update.MaxParallel, g.Update.MaxParallel, 1); len(w.life.down[a.Job]) > most && spec.Type != job.TypeBatch {
 		w.badLocked("update: %v of %s are down at once, and max_parallel is %d", w.life.down[a.Job], a.Job, most)
 	}
+}
+
+// aimedAt is what the group of an allocation is brought to: its file's, or the
+// generation that was put back; nil if that is not known.
+func aimedAt(st *store.Store, a job.AllocSpec) *job.Job {
+	d, _ := st.Deployments.Get(a.Job)
+	if g := d.Groups[a.Group]; g.Reverted && g.Stable != nil {
+		return first(st.Specs.Get(store.SpecKey(a.Job, g.Stable.Generation))).Spec
+	}
+	return first(st.Jobs.Get(a.Job)).Spec
 }
 
 // successor is the allocation that takes the place of another.
