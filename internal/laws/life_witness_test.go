@@ -254,12 +254,24 @@ func (w *world) noteUnmet(st *store.Store) {
 	}
 }
 
+// touched reports whether a person did something about a job a moment before:
+// what was begun before a hold goes on at its release, until it is seen what
+// the file says by now.
+func (l *lives) touched(name string, at time.Time) bool {
+	for _, p := range []time.Time{l.pardon[name], l.pardon[""]} {
+		if d := at.Sub(p); d >= 0 && d < moment {
+			return true
+		}
+	}
+	return false
+}
+
 // checkPlaced: nothing starts for a job whose constraints do not hold, but for
 // what ran already when the host changed.
 func (w *world) checkPlaced(c container.InspectResponse) {
 	since, unmet := w.life.unmet[c.Config.Labels[job.LabelJob]]
 	first := c.Config.Labels[job.LabelAttempt] == "1"
-	if unmet && !w.sight.excused && started(c).After(since.Add(10*time.Second)) && (first || !w.life.moved) {
+	if unmet && !w.sight.excused && started(c).After(since.Add(10*time.Second)) && (first || !w.life.moved) && !w.life.touched(c.Config.Labels[job.LabelJob], started(c)) {
 		w.badLocked("constraint: %s was started, and the constraints of its job do not hold since %s", c.Name, since.Format("15:04:05.000"))
 	}
 }
