@@ -70,7 +70,7 @@ func (w *world) converged() {
 			continue
 		case c.State.Paused:
 			w.bad("converge: %s is paused", name)
-		case want[place] == "" && excused && (w.stoppedUpdate(j.Name) || notYet(j, l)):
+		case want[place] == "" && excused && (w.stoppedUpdate(j.Name) || notYet(j, l) || w.besides(j.Name)):
 			missing[j.Name] = append(missing[j.Name], place)
 		case want[place] == "":
 			w.bad("converge: %s runs for %s, which nobody wants (any more, or twice)", name, place)
@@ -103,6 +103,19 @@ func (w *world) converged() {
 	if len(w.wrong) > 0 && w.agent != nil {
 		w.say("records:\n%s", w.records())
 	}
+}
+
+// besides reports whether an allocation of a job waits beside its predecessor
+// until it is healthy, which it may never be; where no generation was ever
+// proved there is nothing that the update could be given up for.
+func (w *world) besides(name string) bool {
+	for id, a := range w.agent.Store.AllocSpecs.All() {
+		status, _ := w.agent.Store.AllocStatuses.Get(id)
+		if a.Job == name && a.Desired == job.DesiredRun && a.Reason == reconcile.ReasonBeside && status.HealthyAt.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // records is the agent's state in words, for a story that went wrong.
