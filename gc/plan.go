@@ -30,7 +30,7 @@ func Plan(in Input) Output {
 		p.image(img)
 	}
 	for _, id := range slices.Sorted(maps.Keys(in.Provenance)) {
-		if !p.own.present[id] {
+		if _, here := p.own.images[id]; !here {
 			p.out.Forget = append(p.out.Forget, id)
 		}
 	}

@@ -18,7 +18,7 @@ const (
 
 // owned is which images of the host are ours.
 type owned struct {
-	present map[string]bool                  // ids on the host
+	images  map[string]observed.Image        // on the host, by id
 	records map[string]store.ImageProvenance // with what is adopted, by id
 	adopt   map[string]store.ImageProvenance // the part that is adopted
 	settled []store.ImageIntent              // left intents that are done with
@@ -30,20 +30,19 @@ type owned struct {
 // containers go that gc has not seen yet takes it first: the labels go with
 // them.
 func Labelled(in Input) map[string]store.ImageProvenance {
-	images := make(map[string]observed.Image, len(in.Images))
-	for _, img := range in.Images {
-		images[img.ID] = img
-	}
 	o := newOwned(in)
-	o.fromLabels(in, images)
+	o.fromLabels(in)
 	return o.adopt
 }
 
 func newOwned(in Input) owned {
 	o := owned{
-		present: make(map[string]bool, len(in.Images)),
+		images:  make(map[string]observed.Image, len(in.Images)),
 		records: maps.Clone(in.Provenance),
 		adopt:   map[string]store.ImageProvenance{},
+	}
+	for _, img := range in.Images {
+		o.images[img.ID] = img
 	}
 	if o.records == nil {
 		o.records = map[string]store.ImageProvenance{}
@@ -53,24 +52,22 @@ func newOwned(in Input) owned {
 
 func ownership(in Input, use uses) owned {
 	o := newOwned(in)
-	images := make(map[string]observed.Image, len(in.Images))
 	byRef := map[string]observed.Image{}
 	for _, img := range in.Images {
-		o.present[img.ID], images[img.ID] = true, img
 		for _, ref := range img.Refs {
 			byRef[refKey(ref)] = img
 		}
 	}
-	o.fromLabels(in, images)
+	o.fromLabels(in)
 	o.fromIntents(in, use, byRef)
 	return o
 }
 
 // fromLabels rebuilds the provenance of images whose record is lost: a
 // container of ours carries in a label that we brought its image.
-func (o *owned) fromLabels(in Input, images map[string]observed.Image) {
+func (o *owned) fromLabels(in Input) {
 	for _, c := range in.Containers {
-		img, here := images[c.ImageID]
+		img, here := o.images[c.ImageID]
 		if _, known := in.Provenance[c.ImageID]; known || !here || !c.Ours || !c.Identity.ImageOurs {
 			continue
 		}
@@ -84,9 +81,10 @@ func (o *owned) fromLabels(in Input, images map[string]observed.Image) {
 	}
 }
 
-// fromIntents settles what a crash, or a stream that broke off, left behind. The reference was absent
-// before the intent was written, so if it is there now, our pull brought it.
-// If it is not, the pull is started again for as long as somebody wants it.
+// fromIntents settles what a crash, or a stream that broke off, left behind. The
+// reference was absent before the intent was written, so if it is there now, our
+// pull brought it. If it is not, the pull is started again for as long as
+// somebody wants it.
 func (o *owned) fromIntents(in Input, use uses, byRef map[string]observed.Image) {
 	for _, key := range slices.Sorted(maps.Keys(in.Left)) {
 		intent, ok := in.Intents[key]

@@ -37,7 +37,7 @@ func (t *taskPlanner) noteExit() (job.Exit, bool) {
 	if last := t.ts.LastExit; last != nil && last.Attempt == exit.Attempt && last.At.Equal(exit.At) {
 		return *last, false
 	}
-	done := t.batch() && exit.Code == 0 && exit.Error == "" && !t.signalled(exit.At)
+	done := t.batch() && exit.Clean() && !t.signalled(exit.At)
 	if exit.Stopped = t.recycled(); done {
 		exit.Stopped = "" // its work had ended before we could
 	}

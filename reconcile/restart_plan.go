@@ -82,7 +82,7 @@ func (t *taskPlanner) whyFailed() string {
 	switch {
 	case exit == nil:
 		return "it ended; " + noMore
-	case exit.Code == 0 && exit.Error == "" && exit.Stopped == "" && !exit.OOMKilled && !t.batch():
+	case exit.Clean() && exit.Stopped == "" && !exit.OOMKilled && !t.batch():
 		return describeExit(*exit) + `, which is no error; but a service is to run on, and ` + noMore +
 			`. Work that ends belongs in a job of type = "batch"`
 	}
@@ -93,8 +93,7 @@ func (t *taskPlanner) whyFailed() string {
 // last container exited with 0 by itself.
 func (t *taskPlanner) complete() bool {
 	exit := t.ts.LastExit
-	return t.batch() && exit != nil && exit.Attempt == t.ts.Attempt && exit.Code == 0 &&
-		exit.Error == "" && exit.Stopped == ""
+	return t.batch() && exit != nil && exit.Attempt == t.ts.Attempt && exit.Clean() && exit.Stopped == ""
 }
 
 // batch reports whether the task is work that ends. Where nobody knows the spec

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"reconciler/internal/imageref"
 	"reconciler/internal/job"
 )
 
@@ -180,7 +181,7 @@ func imageID(id string) string {
 // familiar is an image reference as people write it, and as short as it can be
 // told: without Docker Hub's name, and with the beginning of a digest.
 func familiar(ref string) string {
-	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
+	ref = imageref.Familiar(ref)
 	name, digest, ok := strings.Cut(ref, "@")
 	if !ok {
 		return ref

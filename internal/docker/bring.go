@@ -261,8 +261,9 @@ func pullGoesOn(err error) bool {
 	return errors.Is(err, errCutOff) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// settle notes what became of ref, which source should bring. The intent stays open, as after a crash, if
-// the engine cannot be asked, or if nothing came of work that may go on there.
+// settle notes what became of ref, which source should bring. The intent stays
+// open, as after a crash, if the engine cannot be asked, or if nothing came of
+// work that may go on there.
 func (e *Engine) settle(ctx context.Context, before survey, ref, source string, open bool) (outcome, error) {
 	local, err := e.localImage(ctx, ref)
 	if err != nil {

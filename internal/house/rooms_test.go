@@ -97,8 +97,8 @@ var rooms = map[string]room{
 		why: "the agent's options are read once and handed to the rooms by internal/agent",
 	},
 	"internal/control": {
-		ours: []string{"internal/job", "store"}, outside: []string{"github.com/prometheus/client_golang"},
-		why: "the socket shows records and live extras that are handed in; it reaches into no room",
+		ours: []string{"internal/imageref", "internal/job", "store"}, outside: []string{"github.com/prometheus/client_golang"},
+		why: "the socket shows records and live extras that are handed in, and references as people write them; it reaches into no room",
 	},
 	"internal/dockertest": {
 		ours: []string{"*"}, outside: docker,

@@ -136,6 +136,10 @@ type Exit struct {
 	Attempt int       `json:"attempt"`
 }
 
+// Clean reports whether the program ended with 0 and the engine has nothing to
+// say against it. Who ended it is another question: see Stopped.
+func (e Exit) Clean() bool { return e.Code == 0 && e.Error == "" }
+
 // Failure is the last error of a task, as people see it.
 type Failure struct {
 	Kind    Kind      `json:"kind"`

@@ -56,7 +56,8 @@ var imageCrashStories = []crashStory{
 
 // TestCrashAroundTheIntent kills the agent at every effect of a pull and of a
 // load for a job that is gone when the next agent starts. The engine goes on, or
-// nothing comes of it and a person brings the same later. Whatever the file knows, what we brought goes after its delay, and what a person brought stays.
+// nothing comes of it and a person brings the same later. Whatever the file
+// knows, what we brought goes after its delay, and what a person brought stays.
 func TestCrashAroundTheIntent(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"1", "tar1"} {
