@@ -106,6 +106,8 @@ func (d *dockerd) changeAndStop(id string, req job.ContainerRequest) {
 		if err := d.Unpause(ctx, id); err != nil {
 			t.Errorf("unpause: %v", err)
 		}
+		// An engine on a busy machine says so a moment after it is done.
+		eventually(t, "the container goes on", func() bool { return d.inspect(id).State.Status == container.StateRunning })
 	}
 	for range 2 {
 		if err := d.Rename(ctx, id, "web-"+d.mark+"-3"); err != nil {
